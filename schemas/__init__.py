@@ -1,0 +1,1 @@
+"""What things look like: decode, validate, describe; no other behaviour."""

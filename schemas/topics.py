@@ -1,0 +1,133 @@
+"""Every topic of a catalogue in one table: name, key, value, partitions, cleanup.
+
+All but `control` hold the same number of partitions and are keyed by customer, so that one worker owns a customer.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+import msgspec
+
+from schemas.catalogue import Catalogue
+
+CONTROL_PARTITIONS = 1
+LARGE_RECORDS = 16_777_216
+FINGERPRINT_DIGITS = 8
+
+
+class Role(StrEnum):
+    """What a topic is for."""
+
+    SOURCE, TAG_CHANGES, SEGMENT_CHANGES = "source", "tag-changes", "segment-changes"
+    CUSTOMER_TAGS, DEAD_LETTERS, LATE_EVENTS = "customer-tags", "dead-letters", "late-events"
+    CONTROL, CHANGELOG = "control", "changelog"
+
+
+class Spread(StrEnum):
+    """How many partitions a topic has: as many as all that are keyed by customer, or one."""
+
+    SHARED, SINGLE = "shared", "single"
+
+
+class Cleanup(StrEnum):
+    """What Kafka does with old records."""
+
+    DELETE, COMPACT = "delete", "compact"
+
+
+class Topic(msgspec.Struct, frozen=True):
+    """A topic that livetags reads or writes."""
+
+    name: str
+    role: Role
+    key: str
+    value: str
+    spread: Spread
+    cleanup: Cleanup
+    about: str
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The topic's settings, in Kafka's words."""
+        found = {"cleanup.policy": self.cleanup.value}
+        if self.role in (Role.DEAD_LETTERS, Role.LATE_EVENTS):
+            found["max.message.bytes"] = str(LARGE_RECORDS)
+        return found
+
+    def partitions(self, shared: int) -> int:
+        """How many partitions it has where topics keyed by customer have `shared`."""
+        return shared if self.spread is Spread.SHARED else CONTROL_PARTITIONS
+
+
+class Changelog(msgspec.Struct, frozen=True, order=True):
+    """A generation of the state's changelog; a rebuild starts the next one, so that old rows never mix in."""
+
+    generation: int
+    fingerprint: str
+    app_id: str
+
+    @property
+    def topic(self) -> str:
+        """The name of its topic."""
+        return f"{self.app_id}-changelog-{self.generation}-{self.fingerprint[:FINGERPRINT_DIGITS]}"
+
+    def holds(self, fingerprint: str) -> bool:
+        """Whether its rows mean what rows of that fingerprint mean."""
+        return self.fingerprint[:FINGERPRINT_DIGITS] == fingerprint[:FINGERPRINT_DIGITS]
+
+
+def newest_changelog(app_id: str, topics: list[str]) -> Changelog | None:
+    """The changelog in force among those topics, or None where the app never ran; `fingerprint` holds its first digits."""
+    pattern = re.compile(rf"{re.escape(app_id)}-changelog-(\d+)-([^-]+)\Z")
+    found = [Changelog(int(match[1]), match[2], app_id) for match in map(pattern.match, topics) if match]
+    return max(found, default=None)
+
+
+_OUTPUTS = (
+    (Role.TAG_CHANGES, "TagChange", Cleanup.DELETE, "a tag going from one value to another"),
+    (Role.SEGMENT_CHANGES, "SegmentChange", Cleanup.DELETE, "a customer entering or leaving a segment"),
+    (Role.CUSTOMER_TAGS, "CustomerTags", Cleanup.COMPACT, "all that is said about a customer, the newest state"),
+    (Role.DEAD_LETTERS, "DeadLetter", Cleanup.DELETE, "a record that could not be read, whole, and why"),
+    (Role.LATE_EVENTS, "LateEvent", Cleanup.DELETE, "a record too late to count"),
+)
+
+
+def topics_of(catalogue: Catalogue, changelog: Changelog, prefix: str = "") -> tuple[Topic, ...]:
+    """Every topic of a catalogue: its sources, what livetags writes (named with the prefix), control and changelog."""
+    sources = [
+        Topic(
+            source.topic,
+            Role.SOURCE,
+            "customer",
+            f"JSON of {source.name}",
+            Spread.SHARED,
+            Cleanup.DELETE,
+            f"records of {source.name}, keyed by {source.key}",
+        )
+        for source in catalogue.sources
+    ]
+    outputs = [
+        Topic(prefix + role.value, role, "customer", value, Spread.SHARED, cleanup, about)
+        for role, value, cleanup, about in _OUTPUTS
+    ]
+    control = Topic(
+        prefix + Role.CONTROL.value,
+        Role.CONTROL,
+        "name",
+        "JSON",
+        Spread.SINGLE,
+        Cleanup.COMPACT,
+        "what all workers agree on, in one order",
+    )
+    rows = Topic(
+        changelog.topic,
+        Role.CHANGELOG,
+        "row or marker",
+        "bytes",
+        Spread.SHARED,
+        Cleanup.COMPACT,
+        "the customer table, for recovery",
+    )
+    return (*sources, *outputs, control, rows)

@@ -1,0 +1,1 @@
+"""Live customer tags from event streams."""

@@ -1,0 +1,338 @@
+"""The composition root: settings and a catalogue in, a worker out.
+
+A worker joins its consumer group through Faust, recovers the partitions it is given, and then merges, applies, emits and
+flushes until it is told to stop. One event loop; a web server may share it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from schemas.catalogue import Catalogue
+from schemas.records import Change
+from streams.agents import ingest
+from streams.broker import BrokerError
+from streams.cluster import Cluster, StateRefused, prepare
+from streams.config import Clock, Settings, wall_ms
+from streams.counters import Counters
+from streams.emit import Emitter, producer
+from streams.engine import plan
+from streams.lane import Batch, Lane, Place, Tuning, quiet
+from streams.processor import Partition
+from streams.store import StoreError
+from streams.tables import Recovered, Tables
+from streams.task import FlushRule, Task
+
+IDLE_S = 0.1
+MERGE_WAIT_S = 0.003
+TICK_S = 1.0
+STOP_WITHIN_S = 10.0
+
+
+REFUSALS = (BrokerError, StateRefused, StoreError)
+"""What `Worker.start` raises when it can't run so; each message says what to do."""
+
+
+class WorkerFailed(Exception):
+    """The worker stopped by itself; the cause says why."""
+
+
+class Worker:
+    """One member of the group.
+
+    Attributes
+    ----------
+    partitions
+        The processors of the partitions it has, by number.
+    counters
+        What it has done since it started.
+    recent
+        The latest changes, oldest first.
+    cluster
+        What it found on its cluster; set by `start`.
+    """
+
+    def __init__(self, settings: Settings, catalogue: Catalogue, *, rebuild: bool, file: str) -> None:
+        self.settings, self.catalogue = settings, catalogue
+        self.plan = plan.build(catalogue)
+        self.counters = Counters([source.name for source in catalogue.sources], settings.recent)
+        self.cluster: Cluster
+        self._rebuild, self._file = rebuild, file
+        self._sender: AIOKafkaProducer
+        self._tables: Tables
+        self._lane: Lane
+        self._tasks: dict[int, Task] = {}
+        self._loops: set[asyncio.Task[None]] = set()
+        self._halt = asyncio.Event()
+        self._gate = asyncio.Lock()
+        self._arrived = asyncio.Event()
+        self._suspended = True
+        self._generation = -1
+        self._failure: asyncio.Future[None] | None = None
+        self._opened = contextlib.AsyncExitStack()
+        self._rule = FlushRule(settings.flush_interval_s, settings.flush_bytes)
+        self._skew_ms = max(source.allowed_skew_ms for source in catalogue.sources)
+
+    @property
+    def partitions(self) -> dict[int, Partition]:
+        """The processors of the partitions this worker has."""
+        return {number: task.part for number, task in self._tasks.items()}
+
+    @property
+    def recent(self) -> deque[Change]:
+        """The latest changes, oldest first."""
+        return self.counters.recent
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has its partitions and works on them."""
+        return not self._suspended
+
+    async def start(self) -> None:
+        """Check the cluster, join the group, recover; returns when the partitions are at work.
+
+        Raises
+        ------
+        BrokerError, StateRefused, StoreError
+            It can't run so; the message says what to do.
+        """
+        quiet()
+        self._failure = asyncio.get_running_loop().create_future()
+        settings = self.settings
+        self.cluster = await prepare(
+            settings, self.catalogue, self.plan.fingerprint, rebuild=self._rebuild, file=self._file
+        )
+        self._sender = producer(self.cluster.address, idempotent=not self.cluster.embedded)
+        await self._sender.start()
+        self._opened.push_async_callback(self._sender.stop)
+        self._tables = Tables(self.cluster, self._sender, self._file)
+        self._opened.callback(self._tables.close)
+        self._lane = Lane(self._tuning(), self._positions, [source.topic for source in self.catalogue.sources])
+        self._lane.on_revoked(self._revoked)
+        ingest.define(self._lane, self._receive, self._fail)
+        self._opened.push_async_callback(self._lane.app.stop)
+        try:
+            await self._first(asyncio.ensure_future(self._lane.app.start()))
+        except BaseException:
+            await self._close()
+            raise
+        self._spawn(self._pump())
+        self._spawn(self._tick())
+
+    async def stop(self) -> None:
+        """Finish what is at work, flush, commit and close; what is queued is read again next time."""
+        self._halt.set()
+        self._arrived.set()
+        try:
+            async with asyncio.timeout(STOP_WITHIN_S):
+                await asyncio.gather(*self._loops)
+                async with self._gate:
+                    self._suspended = True
+                    if not self._failed:
+                        await self._flush_all()
+        finally:
+            await self._close()
+
+    def check(self) -> None:
+        """Nothing while the worker works.
+
+        Raises
+        ------
+        WorkerFailed
+            It stopped by itself.
+        """
+        if self._failure is not None and self._failure.done():
+            error = self._failure.exception()
+            raise WorkerFailed(f"the worker stopped: {error}") from error
+
+    async def wait(self) -> None:
+        """Run until the worker fails.
+
+        Raises
+        ------
+        WorkerFailed
+            Always in the end, unless cancelled.
+        """
+        if self._failure is None:
+            raise WorkerFailed("the worker was not started")
+        await asyncio.wait([self._failure])
+        self.check()
+
+    @property
+    def _failed(self) -> bool:
+        return self._failure is not None and self._failure.done()
+
+    def _tuning(self) -> Tuning:
+        settings = self.settings
+        return Tuning(
+            app_id=settings.group(self.catalogue.name),
+            address=self.cluster.address,
+            embedded=self.cluster.embedded,
+            fetch_wait_ms=settings.fetch_wait_ms,
+            fetch_bytes=settings.fetch_bytes,
+            session_timeout_s=settings.session_timeout_s,
+            member_id=settings.member_id,
+            data_dir=str(self.cluster.state_dir / "faust"),
+        )
+
+    # ------------------------------------------------------------------------------------------------ membership
+
+    async def _positions(self, assigned: frozenset[Place], generation: int) -> dict[Place, int | None]:
+        """Recover what is new, drop what is gone, and say where to read on."""
+        try:
+            async with self._gate:
+                await self._own({place.partition for place in assigned}, generation)
+                self._suspended = False
+                self._arrived.set()
+                offsets: dict[Place, int | None] = {}
+                for task in self._tasks.values():
+                    offsets |= task.next_offsets()
+                return offsets
+        except Exception as error:
+            self._fail(error)
+            raise
+
+    async def _own(self, numbers: set[int], generation: int) -> None:
+        """Have exactly those partitions. Where a generation went by without us, others may have changed their state."""
+        if generation not in (self._generation, self._generation + 1):
+            self._drop(set(self._tasks))
+        self._generation = generation
+        self._drop(set(self._tasks) - numbers)
+        self._tables.retain(numbers)
+        for task in self._tasks.values():
+            task.reassigned()
+        new = sorted(numbers - set(self._tasks))
+        for number, recovered in (await self._tables.recover(new)).items():
+            self._tasks[number] = self._task(number, recovered)
+
+    def _drop(self, numbers: set[int]) -> None:
+        for number in numbers:
+            del self._tasks[number]
+            self.counters.drop(number)
+        self._tables.close(sorted(numbers))
+
+    def _task(self, number: int, recovered: Recovered) -> Task:
+        part = Partition(self.plan, partition=number, partitions=self.cluster.partitions)
+        marker = recovered.marker
+        if marker is not None:
+            part.load(recovered.rows.customers, recovered.rows.rows)
+            part.restore(marker.positions, marker.clock)
+        ends = {} if marker is None else marker.outputs
+        emitter = Emitter(self._sender, self.cluster, number, f"/livetags/{self.catalogue.name}", ends)
+        return Task(part, number, self.catalogue.sources, emitter, self.counters, self.settings.run_records)
+
+    async def _revoked(self) -> None:
+        """Before others may get the partitions: write everything."""
+        async with self._gate:
+            self._suspended = True
+            if not self._failed:
+                await self._flush_all()
+
+    # ------------------------------------------------------------------------------------------------ at work
+
+    def _receive(self, batch: Batch) -> None:
+        task = self._tasks.get(batch.place.partition)
+        if task is not None and not self._suspended:
+            task.receive(batch)
+            task.balance(self._lane, self.settings.max_queued)
+            self._arrived.set()
+
+    async def _pump(self) -> None:
+        """Step through the partitions while there is anything to do, then wait for a batch."""
+        linger_s = self.settings.linger_ms / 1000
+        while not self._halt.is_set():
+            self._arrived.clear()
+            busy = waits = False
+            for task in list(self._tasks.values()):
+                async with self._gate:
+                    if self._suspended or task.number not in self._tasks:
+                        continue
+                    applied = task.step(self._lane)
+                    task.balance(self._lane, self.settings.max_queued)
+                    busy = busy or applied or task.more
+                    waits = waits or task.waits
+                    await task.send(0 if not applied else linger_s)
+                    if task.flush_due(self._rule, time.monotonic()):
+                        self._spawn(self._flush(task))
+                await asyncio.sleep(0)
+            if not busy:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._arrived.wait(), MERGE_WAIT_S if waits else IDLE_S)
+
+    async def _tick(self) -> None:
+        """Once a second: let the wall's time pass, and note how far behind each source is."""
+        while not self._halt.is_set():
+            if self._lane.crashed is not None:
+                self._fail(self._lane.crashed)
+            async with self._gate:
+                for task in self._tasks.values() if not self._suspended else ():
+                    if self.settings.clock is Clock.WALL:
+                        task.advance(wall_ms() - self._skew_ms, self._lane)
+                    task.observe(self._lane)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._halt.wait(), TICK_S)
+
+    async def _flush(self, task: Task) -> None:
+        await task.flush(self._tables, self.cluster, self._lane, self.plan.fingerprint)
+
+    async def _flush_all(self) -> None:
+        await asyncio.gather(*(self._flush(task) for task in self._tasks.values()))
+
+    # ------------------------------------------------------------------------------------------------ failing, closing
+
+    def _fail(self, error: BaseException) -> None:
+        if self._failure is not None and not self._failure.done():
+            self._failure.set_exception(error)
+            self._failure.exception()  # read: it is raised by whoever waits
+            self._suspended = True
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run work beside; its failure is the worker's."""
+
+        async def guarded() -> None:
+            try:
+                await work
+            except Exception as error:  # noqa: BLE001 - it is the worker's failure, whatever it is
+                self._fail(error)
+
+        task = asyncio.create_task(guarded())
+        self._loops.add(task)
+        task.add_done_callback(self._loops.discard)
+
+    async def _first(self, started: asyncio.Future[Any]) -> None:
+        """Wait for the start, or raise what failed before it."""
+        failure = self._failure
+        if failure is None:
+            raise WorkerFailed("the worker was not started")
+        await asyncio.wait([started, failure], return_when=asyncio.FIRST_COMPLETED)
+        if failure.done():
+            started.cancel()
+            with contextlib.suppress(BaseException):
+                await started
+            failure.result()
+        await started
+
+    async def _close(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_WITHIN_S):
+                await self._opened.aclose()
+
+
+def build(settings: Settings, catalogue: Catalogue, *, rebuild: bool = False, file: str = "CATALOGUE") -> Worker:
+    """A worker, wired and not yet started.
+
+    Parameters
+    ----------
+    rebuild
+        Drop the local state and compute everything anew from the beginning of the sources.
+    file
+        The catalogue's file as the user named it, for messages that hold a command.
+    """
+    return Worker(settings, catalogue, rebuild=rebuild, file=file)

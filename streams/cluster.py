@@ -1,0 +1,274 @@
+"""What a worker finds on its cluster, and what it makes there: topics, their ids, the changelog in force.
+
+`prepare` refuses what would go wrong later (unequal partitions, state of another catalogue or cluster) with a message
+that says what to do. It talks to the cluster once, before the worker joins; it knows nothing of records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from schemas.catalogue import Catalogue
+from schemas.topics import Changelog, Cleanup, Role, Spread, Topic, newest_changelog, topics_of
+from streams.broker import BrokerError
+from streams.config import Settings
+
+OFFSET_FOR_LEADER_EPOCH = 23  # every Kafka since 0.11 answers it, the embedded broker does not
+REACH_WITHIN_MS = 8_000
+STAMP = "state.json"
+
+
+class StateRefused(Exception):
+    """The state that was found does not fit what is to run; the message says which command mends it."""
+
+
+class Cluster(msgspec.Struct, frozen=True):
+    """The cluster as a worker uses it."""
+
+    address: str
+    id: str
+    embedded: bool
+    partitions: int
+    changelog: Changelog
+    topics: tuple[Topic, ...]
+    topic_ids: dict[str, str]
+    state_dir: Path
+
+    def named(self, role: Role) -> str:
+        """Name of the topic with that role."""
+        return next(topic.name for topic in self.topics if topic.role is role)
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A topic that is there."""
+
+    name: str
+    id: str
+    partitions: int
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """What the local state says of itself."""
+
+    cluster: str
+    changelog: str
+    fingerprint: str
+
+
+class Admin:
+    """Blocking questions to a cluster; a context manager."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        try:
+            self._client = KafkaAdminClient(
+                bootstrap_servers=address, bootstrap_timeout_ms=REACH_WITHIN_MS, client_id="livetags-admin"
+            )
+        except (KafkaError, OSError, ValueError) as error:
+            raise BrokerError(
+                f"no Kafka broker answers at {address}; start one, or name another with --broker or LIVETAGS_BROKER"
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def cluster_id(self) -> str:
+        """The cluster's id."""
+        return str(self._client.describe_cluster()["cluster_id"])
+
+    def embedded(self) -> bool:
+        """Whether it is the embedded broker, which has no transactions and needs care."""
+        return OFFSET_FOR_LEADER_EPOCH not in self._client.api_versions()
+
+    def names(self) -> list[str]:
+        """The names of all topics."""
+        return sorted(self._client.list_topics())
+
+    def describe(self, names: list[str]) -> dict[str, Found]:
+        """Those of the named topics that are there."""
+        there = set(self.names()).intersection(names)
+        answers: list[dict[str, Any]] = self._client.describe_topics(sorted(there)) if there else []
+        found = [Found(str(a["name"]), str(a.get("topic_id") or ""), len(a["partitions"])) for a in answers]
+        return {topic.name: topic for topic in found if topic.partitions}
+
+    def create(self, topics: list[Topic], partitions: int, replication: int) -> None:
+        """Create those topics; one that has come into being meanwhile is left as it is."""
+        for topic in topics:
+            wanted = {
+                "num_partitions": topic.partitions(partitions),
+                "replication_factor": replication,
+                "configs": topic.config,
+            }
+            try:
+                self._client.create_topics({topic.name: wanted}, wait_for_metadata=True)
+            except TopicAlreadyExistsError:
+                continue
+            except KafkaError as error:
+                raise BrokerError(f"topic {topic.name!r} could not be created at {self.address}: {error}") from error
+
+    def policy(self, name: str) -> str:
+        """The topic's cleanup policy, or an empty text where the broker does not say."""
+        described: Any = self._client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+        return _find_policy(described)
+
+
+def _find_policy(described: Any) -> str:
+    """The value of `cleanup.policy` somewhere in an answer of the admin client."""
+    if isinstance(described, dict):
+        if "cleanup.policy" in described:
+            value = described["cleanup.policy"]
+            return str(value.get("value", "")) if isinstance(value, dict) else str(value)
+        return next((found for found in map(_find_policy, described.values()) if found), "")
+    if isinstance(described, list | tuple):
+        return next((found for found in map(_find_policy, described) if found), "")
+    return ""
+
+
+def shared_partitions(topics: tuple[Topic, ...], found: dict[str, Found], wanted: int) -> int:
+    """How many partitions the topics keyed by customer have, `wanted` where none is there yet.
+
+    Raises
+    ------
+    BrokerError
+        They don't agree.
+    """
+    keyed = [found[topic.name] for topic in topics if topic.spread is Spread.SHARED and topic.name in found]
+    numbers = {topic.partitions for topic in keyed}
+    if len(numbers) > 1:
+        listed = ", ".join(f"{topic.name} {topic.partitions}" for topic in keyed)
+        raise BrokerError(
+            f"topics keyed by customer must have the same number of partitions, but they have: {listed}. "
+            "Create the odd ones anew with the number of the others (more partitions move customers between them)"
+        )
+    for topic in topics:
+        if topic.spread is Spread.SINGLE and topic.name in found and found[topic.name].partitions != 1:
+            raise BrokerError(f"topic {topic.name!r} has {found[topic.name].partitions} partitions, it must have 1")
+    return numbers.pop() if numbers else wanted
+
+
+def rebuild_command(catalogue_file: str) -> str:
+    """The command that drops the state and computes it anew."""
+    return f"livetags worker {catalogue_file} --rebuild"
+
+
+async def prepare(
+    settings: Settings, catalogue: Catalogue, fingerprint: str, *, rebuild: bool = False, file: str = "CATALOGUE"
+) -> Cluster:
+    """Check the cluster and the local state, create what is missing, and return what was found.
+
+    Parameters
+    ----------
+    fingerprint
+        Of the plan: rows of another one mean something else.
+    rebuild
+        Drop the local state and start the next generation of the changelog.
+    file
+        The catalogue's file, for messages.
+
+    Raises
+    ------
+    BrokerError
+        The cluster can't be used so.
+    StateRefused
+        State of another catalogue or cluster is there.
+    """
+    return await asyncio.to_thread(_prepare, settings, catalogue, fingerprint, rebuild, file)
+
+
+def _prepare(settings: Settings, catalogue: Catalogue, fingerprint: str, rebuild: bool, file: str) -> Cluster:
+    app_id = settings.group(catalogue.name)
+    state_dir = settings.data_dir / app_id
+    with Admin(settings.broker) as admin:
+        cluster_id = admin.cluster_id()
+        changelog = _changelog(newest_changelog(app_id, admin.names()), app_id, fingerprint, rebuild, file)
+        stamp = Stamp(cluster_id, changelog.topic, fingerprint)
+        _check_local(state_dir, stamp, rebuild, file)
+        topics = topics_of(catalogue, changelog, settings.topic_prefix)
+        found = admin.describe([topic.name for topic in topics])
+        partitions = shared_partitions(topics, found, settings.partitions)
+        missing = [topic for topic in topics if topic.name not in found]
+        admin.create(missing, partitions, settings.replication)
+        _check_compaction(admin, [topic for topic in topics if topic.name in found])
+        found = admin.describe([topic.name for topic in topics])
+        shared_partitions(topics, found, partitions)
+        cluster = Cluster(
+            address=settings.broker,
+            id=cluster_id,
+            embedded=admin.embedded(),
+            partitions=partitions,
+            changelog=changelog,
+            topics=topics,
+            topic_ids={name: topic.id for name, topic in found.items()},
+            state_dir=state_dir,
+        )
+    if rebuild and state_dir.exists():
+        shutil.rmtree(state_dir)
+    _write_stamp(state_dir, stamp)
+    return cluster
+
+
+def _changelog(newest: Changelog | None, app_id: str, fingerprint: str, rebuild: bool, file: str) -> Changelog:
+    """The changelog to use: the newest where it fits, the next generation for a rebuild."""
+    if newest is None or rebuild:
+        return Changelog(newest.generation + 1 if newest else 1, fingerprint, app_id)
+    if not newest.holds(fingerprint):
+        raise StateRefused(
+            f"the state of {app_id!r} belongs to another version of the catalogue (changelog {newest.topic!r}). "
+            f"Stop its workers, then compute the state anew with: {rebuild_command(file)}"
+        )
+    return Changelog(newest.generation, fingerprint, app_id)
+
+
+def _check_compaction(admin: Admin, topics: list[Topic]) -> None:
+    """Refuse an existing topic that would lose state or tags to retention; a broker that doesn't say is trusted."""
+    for topic in topics:
+        policy = admin.policy(topic.name) if topic.cleanup is Cleanup.COMPACT else ""
+        if policy and "compact" not in policy:
+            raise BrokerError(
+                f"topic {topic.name!r} has cleanup.policy={policy}, it must be compact: change it with "
+                f"kafka-configs --alter --entity-type topics --entity-name {topic.name} --add-config cleanup.policy=compact"
+            )
+
+
+def _check_local(state_dir: Path, stamp: Stamp, rebuild: bool, file: str) -> None:
+    """Refuse local state that another catalogue or cluster left; a changelog of a later generation replaces it."""
+    path = state_dir / STAMP
+    if rebuild or not path.exists():
+        return
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=Stamp)
+    except msgspec.DecodeError as error:
+        raise StateRefused(f"{path} can't be read ({error}). Compute the state anew: {rebuild_command(file)}") from None
+    if kept.fingerprint != stamp.fingerprint:
+        raise StateRefused(
+            f"the state in {state_dir} belongs to another version of the catalogue. "
+            f"Compute it anew with: {rebuild_command(file)}"
+        )
+    if kept.cluster != stamp.cluster:
+        raise StateRefused(
+            f"the state in {state_dir} belongs to another cluster ({kept.cluster}), this one is {stamp.cluster}. Use another "
+            f"data directory (LIVETAGS_DATA_DIR), or compute the state anew with: {rebuild_command(file)}"
+        )
+    if kept.changelog != stamp.changelog:
+        raise StateRefused(
+            f"the state in {state_dir} belongs to changelog {kept.changelog!r}, in force is {stamp.changelog!r}. "
+            f"Remove {state_dir} to fetch the state from there, or compute it anew with: {rebuild_command(file)}"
+        )
+
+
+def _write_stamp(state_dir: Path, stamp: Stamp) -> None:
+    state_dir.mkdir(parents=True, exist_ok=True)
+    part = state_dir / f"{STAMP}.part"
+    part.write_bytes(msgspec.json.encode(stamp))
+    part.replace(state_dir / STAMP)

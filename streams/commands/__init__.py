@@ -1,0 +1,1 @@
+"""The commands of `livetags`, one file each; `streams.cli` joins them."""

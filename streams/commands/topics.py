@@ -1,0 +1,97 @@
+"""`livetags topics`: every topic of a catalogue, what is there of them, and their creation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from schemas.loading import load
+from schemas.problems import CatalogueError
+from schemas.topics import Changelog, Role, Topic, newest_changelog, topics_of
+from streams.broker import BrokerError
+from streams.cluster import Admin, Found, shared_partitions
+from streams.config import Settings, SettingsError, read
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A topic as the command prints it; `found` is None where it is missing, or the cluster was not asked."""
+
+    name: str
+    role: Role
+    key: str
+    value: str
+    partitions: int
+    cleanup: str
+    about: str
+    found: int | None
+
+
+@click.command("topics")
+@click.argument("catalogue", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--broker", metavar="HOST:PORT", help="A broker of the Kafka cluster  [LIVETAGS_BROKER]")
+@click.option("--create", is_flag=True, help="Create those that are missing.")
+@click.option("--offline", is_flag=True, help="Only say what the catalogue needs; ask no cluster.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def topics(catalogue: Path, broker: str | None, create: bool, offline: bool, as_json: bool) -> None:
+    """Say which topics CATALOGUE needs and which of them are there.
+
+    The state's changelog is created by the first worker. Exit codes: 0 good, 1 the cluster or catalogue is at fault, 2 wrong use.
+    """
+    if create and offline:
+        raise click.UsageError("--create needs the cluster, --offline does not ask it")
+    try:
+        lines = _lines(read({"broker": broker}), catalogue, create=create, offline=offline)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from None
+    except (CatalogueError, BrokerError) as error:
+        click.echo(f"Error: {error}" if isinstance(error, BrokerError) else str(error), err=True)
+        raise SystemExit(1) from None
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(lines)).decode())
+    else:
+        _print(lines, offline)
+
+
+def _lines(settings: Settings, file: Path, *, create: bool, offline: bool) -> list[Line]:
+    catalogue = load(file)
+    app_id = settings.group(catalogue.name)
+    unknown = Changelog(1, "FINGERPRINT", app_id)
+    if offline:
+        wanted = topics_of(catalogue, unknown, settings.topic_prefix)
+        return [_line(topic, settings.partitions, None) for topic in wanted]
+    with Admin(settings.broker) as admin:
+        wanted = topics_of(catalogue, newest_changelog(app_id, admin.names()) or unknown, settings.topic_prefix)
+        found = admin.describe([topic.name for topic in wanted])
+        partitions = shared_partitions(wanted, found, settings.partitions)
+        missing = [topic for topic in wanted if topic.name not in found and topic.role is not Role.CHANGELOG]
+        if create and missing:
+            admin.create(missing, partitions, settings.replication)
+            found = admin.describe([topic.name for topic in wanted])
+    return [_line(topic, partitions, found.get(topic.name)) for topic in wanted]
+
+
+def _line(topic: Topic, partitions: int, found: Found | None) -> Line:
+    return Line(
+        topic.name,
+        topic.role,
+        topic.key,
+        topic.value,
+        topic.partitions(partitions),
+        topic.cleanup.value,
+        topic.about,
+        found.partitions if found else None,
+    )
+
+
+def _print(lines: list[Line], offline: bool) -> None:
+    table = Table(box=None, pad_edge=False)
+    for title in ("topic", "partitions", "cleanup", "key", "value", "" if offline else "there"):
+        table.add_column(title, justify="right" if title == "partitions" else "left", overflow="fold")
+    for line in lines:
+        there = "" if offline else "yes" if line.found is not None else "missing"
+        table.add_row(line.name, str(line.partitions), line.cleanup, line.key, line.value, there)
+    Console().print(table)

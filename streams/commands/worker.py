@@ -1,0 +1,181 @@
+"""`livetags worker`: one member of the group, from the sources' topics to changes and durable state."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from schemas.catalogue import Catalogue
+from schemas.loading import load
+from schemas.problems import CatalogueError
+from streams.config import Clock, Settings, SettingsError, read
+
+if TYPE_CHECKING:
+    from streams.app import Worker
+
+REPORT_EVERY_S = 10.0
+
+
+class Report(msgspec.Struct, frozen=True):
+    """The worker in a line, as `--json` prints it."""
+
+    state: str
+    partitions: list[int]
+    events: int
+    changes: dict[str, int]
+    late: int
+    duplicates: int
+    dead: dict[str, int]
+    lag: dict[str, int | None]
+
+
+@click.command("worker")
+@click.argument("catalogue", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--broker", metavar="HOST:PORT", help="A broker of the Kafka cluster  [LIVETAGS_BROKER]")
+@click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), help="Local state  [LIVETAGS_DATA_DIR]")
+@click.option("--clock", type=click.Choice([clock.value for clock in Clock]), help="What moves time  [LIVETAGS_CLOCK]")
+@click.option("--web-port", type=click.IntRange(0, 65535), help="Serve the page on this port  [LIVETAGS_WEB_PORT]")
+@click.option("--rebuild", is_flag=True, help="Drop the state and compute it anew from the beginning of the sources.")
+@click.option("--json", "as_json", is_flag=True, help="Report as JSON lines.")
+def worker(
+    catalogue: Path,
+    broker: str | None,
+    data_dir: Path | None,
+    clock: str | None,
+    web_port: int | None,
+    rebuild: bool,
+    as_json: bool,
+) -> None:
+    """Work on the sources of CATALOGUE until told to stop (Ctrl-C or SIGTERM).
+
+    Several workers of the same catalogue share its partitions. Exit codes: 0 stopped, 1 failed, 2 wrong use.
+    """
+    try:
+        settings = read({"broker": broker, "data_dir": data_dir, "clock": clock, "web_port": web_port})
+        loaded = load(catalogue)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from None
+    except CatalogueError as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(1) from None
+    os.environ.setdefault("NUMBA_CACHE_DIR", str((settings.data_dir / "numba").absolute()))
+    raise SystemExit(asyncio.run(_run(settings, loaded, rebuild=rebuild, file=str(catalogue), as_json=as_json)))
+
+
+async def _run(settings: Settings, catalogue: Catalogue, *, rebuild: bool, file: str, as_json: bool) -> int:
+    """Start, run until a signal or a failure, stop; the exit code."""
+    from streams.app import REFUSALS, WorkerFailed, build  # late: numba reads where its cache is when it is imported
+
+    stopped = _signalled()
+    member = build(settings, catalogue, rebuild=rebuild, file=file)
+    try:
+        if not await _unless(stopped, member.start()):
+            return 0
+        async with contextlib.AsyncExitStack() as open_:
+            open_.push_async_callback(member.stop)
+            await _serve(open_, settings, member, as_json)
+            reports = asyncio.create_task(_report(member, as_json))
+            open_.callback(reports.cancel)
+            await _unless(stopped, member.wait())
+    except (*REFUSALS, WorkerFailed) as error:
+        click.echo(f"Error: {error}", err=True)
+        return 1
+    _say(member, "stopped", as_json)
+    return 0
+
+
+async def _serve(open_: contextlib.AsyncExitStack, settings: Settings, member: Worker, as_json: bool) -> None:
+    """Serve the page where a port is set, and say that work began."""
+    address = ""
+    if settings.web_port:
+        from streams.watch import WorkerView  # late: NiceGUI takes a second to import
+        from streams.web.app import create_app
+        from streams.web.server import serve
+
+        served = await open_.enter_async_context(
+            serve(create_app(WorkerView(member)), settings.web_host, settings.web_port)
+        )
+        address = f", page at {served.url}"
+    if as_json:
+        _say(member, "running", as_json)
+    else:
+        numbers = sorted(member.partitions)
+        click.echo(
+            f"{member.catalogue.name} at {settings.broker}: partitions {_spans(numbers)}{address}. Ctrl-C stops."
+        )
+
+
+def _signalled() -> asyncio.Event:
+    """An event that SIGINT and SIGTERM set."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if sys.platform != "win32":
+            loop.add_signal_handler(number, stopped.set)
+    return stopped
+
+
+async def _unless(stopped: asyncio.Event, work: Any) -> bool:
+    """Await work, or give it up when told to stop; whether it ended by itself."""
+    task, signalled = asyncio.ensure_future(work), asyncio.ensure_future(stopped.wait())
+    await asyncio.wait([task, signalled], return_when=asyncio.FIRST_COMPLETED)
+    signalled.cancel()
+    if task.done():
+        task.result()
+        return True
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    return False
+
+
+async def _report(member: Worker, as_json: bool) -> None:
+    """A line now and then, while something happens."""
+    before = -1
+    while True:
+        if member.counters.events != before:
+            before = member.counters.events
+            _say(member, "running", as_json)
+        await asyncio.sleep(REPORT_EVERY_S)
+
+
+def _say(member: Worker, state: str, as_json: bool) -> None:
+    counters = member.counters
+    lags = {name: count.lag for name, count in counters.sources.items()}
+    if as_json:
+        report = Report(
+            state,
+            sorted(member.partitions),
+            counters.events,
+            dict(counters.changes),
+            counters.late,
+            counters.duplicates,
+            dict(counters.dead),
+            lags,
+        )
+        click.echo(msgspec.json.encode(report).decode())
+        return
+    click.echo(
+        f"{state}: {counters.events:,} events, {counters.changes.total():,} changes, {counters.dead.total():,} dead letters, "
+        f"{counters.late:,} late, {counters.duplicates:,} duplicates; behind: "
+        + ", ".join(f"{name} {'?' if lag is None else format(lag, ',')}" for name, lag in lags.items())
+    )
+
+
+def _spans(numbers: list[int]) -> str:
+    """Numbers as spans: `0-3, 5`."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in spans) or "none yet"

@@ -1,0 +1,69 @@
+"""What a worker has done since it started, for the page and for the log."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+
+import msgspec
+
+from schemas.records import Change
+from streams.processor import Output
+
+
+class SourceCount(msgspec.Struct):
+    """A source on this worker.
+
+    Attributes
+    ----------
+    newest_ms
+        Largest event time applied; None before the first.
+    lag
+        Records that are there and not applied, over all partitions; None where that is not known yet.
+    at_end
+        Whether every partition is read to its end and applied.
+    """
+
+    events: int = 0
+    newest_ms: int | None = None
+    lag: int | None = None
+    at_end: bool = False
+
+
+class Counters:
+    """Counts of one worker."""
+
+    def __init__(self, sources: list[str], recent: int) -> None:
+        self.events = 0
+        self.duplicates = 0
+        self.late = 0
+        self.flushes = 0
+        self.changes: Counter[str] = Counter()
+        self.dead: Counter[str] = Counter()
+        self.sources = {name: SourceCount() for name in sources}
+        self.recent: deque[Change] = deque(maxlen=recent)
+        self._lags: dict[str, dict[int, int | None]] = {name: {} for name in sources}
+        self._ends: dict[str, dict[int, bool]] = {name: {} for name in sources}
+
+    def take(self, output: Output) -> None:
+        """Count an output."""
+        self.events += output.applied
+        self.duplicates += output.duplicates
+        self.late += len(output.late)
+        self.changes.update(change.cause.value for change in output.changes)
+        self.dead.update(letter.reason for letter in output.dead)
+        self.recent.extend(output.changes[-(self.recent.maxlen or 0) :])
+
+    def lag(self, source: str, partition: int, records: int | None, at_end: bool) -> None:
+        """Note how far a partition of a source is behind."""
+        self._lags[source][partition], self._ends[source][partition] = records, at_end
+        known = [lag for lag in self._lags[source].values() if lag is not None]
+        count = self.sources[source]
+        count.lag = sum(known) if len(known) == len(self._lags[source]) else None
+        count.at_end = all(self._ends[source].values())
+
+    def drop(self, partition: int) -> None:
+        """Forget the lag of a partition that went to another worker."""
+        for lags in self._lags.values():
+            lags.pop(partition, None)
+        for ends in self._ends.values():
+            ends.pop(partition, None)

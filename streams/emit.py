@@ -1,0 +1,210 @@
+"""What a partition says, sent to its topics in whole batches: changes, customer tags, dead letters, late events.
+
+Records go to the partition's own number of each topic, keyed by customer, as CloudEvents in binary mode. `Writer` keeps
+the order within a topic; nothing counts as written before the broker has acknowledged it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import deque
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+
+from schemas.records import CustomerTags, DeadLetter, LateEvent, SegmentChange, TagChange
+from schemas.topics import LARGE_RECORDS, Role
+from streams.cluster import Cluster
+
+BATCH_BYTES = 786_432
+_JSON = ("content-type", b"application/json")
+_VERSION = ("ce_specversion", b"1.0")
+
+Headers = list[tuple[str, bytes]]
+
+
+def producer(address: str, *, idempotent: bool) -> AIOKafkaProducer:
+    """A producer for whole batches, acknowledged by all replicas."""
+    return AIOKafkaProducer(
+        bootstrap_servers=address,
+        acks="all",
+        enable_idempotence=idempotent,
+        max_batch_size=BATCH_BYTES,
+        max_request_size=LARGE_RECORDS,
+        linger_ms=0,
+    )
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What the broker acknowledged of one topic's partition: the first offset and the one after the last; -1 for none."""
+
+    first: int
+    end: int
+
+
+class _Pending(msgspec.Struct):
+    """A closed batch, and the producer's answer once it is handed over."""
+
+    batch: Any
+    answer: asyncio.Future[Any] | None = None
+
+
+Cut = list[_Pending]
+"""Batches that hold what was added up to a moment and was not asked for before."""
+
+
+class Writer:
+    """One partition of one topic, written in batches and in order."""
+
+    def __init__(self, sender: AIOKafkaProducer, topic: str, partition: int) -> None:
+        self._sender, self.topic, self._partition = sender, topic, partition
+        self._open: Any = None
+        self._queue: deque[_Pending] = deque()
+        self._uncut: Cut = []
+        self._sending = asyncio.Lock()
+        self.waiting_since: float | None = None
+
+    def add(self, key: bytes | None, value: bytes | None, headers: Headers | None = None) -> None:
+        """Put a record into the open batch."""
+        if self._open is None:
+            self._open = self._sender.create_batch()
+        if self._open.append(timestamp=None, key=key, value=value, headers=headers or []) is None:
+            self._close()
+            self._open = self._sender.create_batch()
+            self._open.append(timestamp=None, key=key, value=value, headers=headers or [])
+        if self.waiting_since is None:
+            self.waiting_since = time.monotonic()
+
+    def _close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            pending = _Pending(self._open)
+            self._queue.append(pending)
+            self._uncut.append(pending)
+            self._open = None
+        self.waiting_since = None
+
+    def cut(self) -> Cut:
+        """The batches since the cut before; what is added from now on goes into later ones."""
+        self._close()
+        cut, self._uncut = self._uncut, []
+        return cut
+
+    async def send(self) -> None:
+        """Hand every batch to the producer."""
+        self._close()
+        async with self._sending:
+            while self._queue:
+                pending = self._queue.popleft()
+                pending.answer = await self._sender.send_batch(pending.batch, self.topic, partition=self._partition)
+
+    async def acknowledged(self, cut: Cut) -> Written:
+        """Send what is left, wait until the broker has that cut, and return where it lies."""
+        await self.send()
+        written = Written(-1, -1)
+        for pending in cut:
+            if pending.answer is None:
+                raise RuntimeError(f"a batch for {self.topic} was never sent")
+            offset = (await pending.answer).offset
+            written = Written(written.first if written.first >= 0 else offset, offset + pending.batch.record_count())
+        return written
+
+
+class Emitter:
+    """The output topics of one partition."""
+
+    def __init__(
+        self, sender: AIOKafkaProducer, cluster: Cluster, partition: int, source: str, ends: dict[str, int]
+    ) -> None:
+        """`source` is the CloudEvents source, `ends` the ends of the topics as the last marker has them."""
+        self._ends = dict(ends)
+        self._source = ("ce_source", source.encode())
+        self._writers = {role: Writer(sender, cluster.named(role), partition) for role in _TYPES}
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Put records into the open batches of their topics, in the order given."""
+        for record in records:
+            kind = _KINDS[type(record)]
+            headers = [
+                ("ce_id", _id(record).encode()),
+                _TYPES[kind],
+                self._source,
+                ("ce_time", _time(record).encode()),
+                _VERSION,
+                _JSON,
+            ]
+            self._writers[kind].add(_key(record), msgspec.json.encode(record), headers)
+
+    def due(self, linger_s: float) -> bool:
+        """Whether a batch has waited that long."""
+        waits = [writer.waiting_since for writer in self._writers.values() if writer.waiting_since is not None]
+        return bool(waits) and time.monotonic() - min(waits) >= linger_s
+
+    async def send(self) -> None:
+        """Send every open batch."""
+        for writer in self._writers.values():
+            await writer.send()
+
+    def cut(self) -> dict[Role, Cut]:
+        """What was added since the cut before, per topic."""
+        return {role: writer.cut() for role, writer in self._writers.items()}
+
+    async def acknowledged(self, cut: dict[Role, Cut]) -> dict[str, int]:
+        """The end of each topic with that cut, once the broker has it."""
+        for role, writer in self._writers.items():
+            written = await writer.acknowledged(cut[role])
+            if written.end >= 0:
+                self._ends[writer.topic] = written.end
+        return dict(self._ends)
+
+
+Record = TagChange | SegmentChange | CustomerTags | DeadLetter | LateEvent
+
+_KINDS: dict[type, Role] = {
+    TagChange: Role.TAG_CHANGES,
+    SegmentChange: Role.SEGMENT_CHANGES,
+    CustomerTags: Role.CUSTOMER_TAGS,
+    DeadLetter: Role.DEAD_LETTERS,
+    LateEvent: Role.LATE_EVENTS,
+}
+_TYPES = {
+    Role.TAG_CHANGES: ("ce_type", b"livetags.tag-change"),
+    Role.SEGMENT_CHANGES: ("ce_type", b"livetags.segment-change"),
+    Role.CUSTOMER_TAGS: ("ce_type", b"livetags.customer-tags"),
+    Role.DEAD_LETTERS: ("ce_type", b"livetags.dead-letter"),
+    Role.LATE_EVENTS: ("ce_type", b"livetags.late-event"),
+}
+
+
+def _id(record: Record) -> str:
+    """An id that is the same when the record is written again."""
+    match record:
+        case TagChange() | SegmentChange():
+            return record.id
+        case CustomerTags():
+            return hashlib.blake2b(f"{record.customer_id}\x1f{record.at}".encode(), digest_size=16).hexdigest()
+        case _:
+            return f"{record.topic}/{record.partition}/{record.offset}"
+
+
+def _time(record: Record) -> str:
+    """When it came about; for a record set aside, its own time, or now where that can't be known."""
+    match record:
+        case LateEvent():
+            return record.event_time
+        case DeadLetter():
+            return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        case _:
+            return record.at
+
+
+def _key(record: Record) -> bytes | None:
+    """The customer, or of a dead letter the key it came with."""
+    if isinstance(record, DeadLetter):
+        return record.key.encode() if record.key is not None else None
+    return record.customer_id.encode()

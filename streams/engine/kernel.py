@@ -1,0 +1,270 @@
+"""The order of things for one row: judge a record, fire its timers, apply, evaluate, note changes (P1, P3, P4, P8).
+
+`apply_batch` is the one loop over a partition's merged records; `fire_due` lets time pass. Both stop early where the
+buffer of changes might overflow and are called again.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from schemas.records import Cause
+from streams.engine.apply import Batch, Scratch, add, advance, match, overflows, replace_profile
+from streams.engine.due import Due, set_due
+from streams.engine.evaluate import evaluate
+from streams.engine.layout import MISSING, NEVER, NOW, RING
+from streams.engine.plan import Tables
+
+CAUSES: Final = tuple(Cause)
+CHANGE: Final = np.dtype(
+    [
+        ("slot", "i8"),
+        ("record", "i8"),
+        ("rule", "i8"),
+        ("old", "i8"),
+        ("new", "i8"),
+        ("at", "i8"),
+        ("cause", "i8"),
+        ("because", "i8"),
+    ]
+)
+HOUR_MS: Final = 3_600_000
+_EVENT, _TIME, _LATE, _PROFILE = (CAUSES.index(c) + 1 for c in (Cause.EVENT, Cause.TIME, Cause.LATE, Cause.PROFILE))
+
+
+class Status(IntEnum):
+    """What became of a record."""
+
+    APPLIED, DUPLICATE, LATE, SUPERSEDED, OVERFLOW, IGNORED = 0, 1, 2, 3, 4, 5
+
+
+_APPLIED, _DUPLICATE, _TOO_LATE, _SUPERSEDED, _OVERFLOW, _IGNORED = (int(status) for status in Status)
+
+
+class State(NamedTuple):
+    """The rows of a partition: three views of the same words, timers, marks, and how many customers say what.
+
+    `said[rule, code + 1]` counts customers; `clock` is (confirmed event time, candidate's time, candidate's slot).
+    """
+
+    rows: NDArray[np.int64]
+    rows32: NDArray[np.int32]
+    reals: NDArray[np.float64]
+    due: Due
+    dirty: NDArray[np.bool_]
+    changed: NDArray[np.bool_]
+    said: NDArray[np.int64]
+    clock: NDArray[np.int64]
+
+
+class Out(NamedTuple):
+    """Changes so far (`count[0]` of them, `count[1]` values of `because`), and scratch space."""
+
+    changes: NDArray[np.void]
+    because: NDArray[np.float64]
+    count: NDArray[np.int64]
+    registers: NDArray[np.float64]
+    codes: NDArray[np.int64]
+    scratch: Scratch
+
+
+@njit(cache=True, nogil=True)
+def _room(tables: Tables, out: Out) -> bool:
+    return (
+        out.count[0] + len(tables.rules) <= len(out.changes)
+        and out.count[1] + len(tables.because) <= len(out.because)
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def watermark(clock: NDArray[np.int64], skew_ms: int) -> int:
+    """The partition's watermark; MISSING before its first record."""
+    return clock[0] - skew_ms if clock[0] != MISSING else MISSING
+
+
+@njit(cache=True, nogil=True)
+def _confirm(clock: NDArray[np.int64], time: int, slot: int) -> None:
+    """Move the confirmed event time; a jump of over an hour waits for a second customer's record (P9)."""
+    if clock[0] == MISSING:
+        clock[0] = time
+    elif time <= clock[0] + HOUR_MS:
+        clock[0] = max(clock[0], time)
+    elif clock[1] != MISSING and clock[2] != slot:
+        later, later_slot = (time, slot) if time > clock[1] else (clock[1], clock[2])
+        clock[0] = max(clock[0], min(clock[1], time))
+        clock[1], clock[2] = MISSING, -1
+        if later > clock[0] + HOUR_MS:
+            clock[1], clock[2] = later, later_slot
+        else:
+            clock[0] = later
+    else:
+        clock[1] = max(clock[1], time)
+        clock[2] = slot
+
+
+@njit(cache=True, nogil=True)
+def _commit(
+    tables: Tables, state: State, out: Out, slot: int, at: int, cause: int, record: int
+) -> None:
+    """Write the decided tags and segments into the row and note each change."""
+    row = state.rows[slot]
+    for index in range(len(tables.rules)):
+        rule = tables.rules[index]
+        old = (row[rule.said + 1] >> 4) - 1
+        new = out.codes[index]
+        if old == new:
+            continue
+        row[rule.said] = at
+        row[rule.said + 1] = (new + 1) * 16 + cause
+        state.said[index, old + 1] -= 1
+        state.said[index, new + 1] += 1
+        change = out.changes[out.count[0]]
+        change.slot, change.record, change.rule = slot, record, index
+        change.old, change.new, change.at, change.cause = old, new, at, cause
+        change.because = out.count[1]
+        for place in range(rule.because, rule.because_end):
+            out.because[out.count[1]] = out.registers[tables.because[place]]
+            out.count[1] += 1
+        out.count[0] += 1
+        state.changed[slot] = True
+
+
+@njit(cache=True, nogil=True)
+def _differs(tables: Tables, row: NDArray[np.int64], codes: NDArray[np.int64]) -> bool:
+    for index in range(len(tables.rules)):
+        if (row[tables.rules[index].said + 1] >> 4) - 1 != codes[index]:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _fire(tables: Tables, state: State, out: Out, slot: int) -> None:
+    """Let the row's next timer fire at its due time; without a change the row stays as it was."""
+    at = state.due.time[slot]
+    row, row32, reals = state.rows[slot], state.rows32[slot], state.reals[slot]
+    due = evaluate(tables, at, row, row32, reals, out.registers, out.codes)
+    if _differs(tables, row, out.codes):
+        advance(tables, row, row32, at)
+        _commit(tables, state, out, slot, at, _TIME, -1)
+        state.dirty[slot] = True
+    set_due(state.due, slot, due)
+
+
+@njit(cache=True, nogil=True)
+def fire_due(tables: Tables, state: State, out: Out, limit: int, most: int) -> bool:
+    """Fire the timers due at or before `limit`, at most `most`; whether some are left."""
+    fired = 0
+    while state.due.size[0] > 0:
+        slot = state.due.heap[0]
+        if state.due.time[slot] > limit:
+            return False
+        if fired >= most or not _room(tables, out):
+            return True
+        _fire(tables, state, out, slot)
+        fired += 1
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _judge(tables: Tables, row: NDArray[np.int64], batch: Batch, i: int) -> int:
+    """Whether a record counts, before anything is changed."""
+    source = tables.sources[batch.source[i]]
+    time = batch.time[i]
+    if source.profile:
+        if time == MISSING:
+            return _APPLIED if row[NOW] != MISSING else _IGNORED
+        return _SUPERSEDED if row[source.newest] != MISSING and time < row[source.newest] else _APPLIED
+    if source.ring >= 0:
+        for place in range(RING):
+            if row[source.ring + place] == batch.id[i]:
+                return _DUPLICATE
+    if row[source.newest] != MISSING and time < row[source.newest] - source.accept_late:
+        return _TOO_LATE
+    return _APPLIED
+
+
+@njit(cache=True, nogil=True)
+def _take(tables: Tables, state: State, batch: Batch, i: int, out: Out) -> bool:
+    """Apply record i to its row; False where a sum would overflow (nothing is changed then)."""
+    slot = batch.slot[i]
+    row, row32 = state.rows[slot], state.rows32[slot]
+    source = tables.sources[batch.source[i]]
+    time = batch.time[i]
+    if not source.profile:
+        match(tables, batch, i, out.scratch)
+        if overflows(tables, row, batch, i, out.scratch):
+            return False
+    fresh = row[NOW] == MISSING or time > row[NOW]
+    if fresh and time != MISSING:
+        advance(tables, row, row32, time)
+    if source.profile:
+        replace_profile(tables, row, batch, i)
+    else:
+        add(tables, row, row32, batch, i, out.scratch)
+        if source.ring >= 0:
+            head = row[source.ring + RING]
+            row[source.ring + head] = batch.id[i]
+            row[source.ring + RING] = (head + 1) % RING
+    if time != MISSING:
+        row[source.newest] = max(row[source.newest], time)
+    state.dirty[slot] = True
+    return True
+
+
+@njit(cache=True, nogil=True)
+def apply_batch(
+    tables: Tables, state: State, batch: Batch, status: NDArray[np.int8], start: int, skew_ms: int, out: Out
+) -> int:
+    """Apply records from `start` on; the index of the next one (the batch's length when done).
+
+    Parameters
+    ----------
+    status
+        Out: what became of each record (`Status`).
+    """
+    for i in range(start, len(batch.slot)):
+        slot = batch.slot[i]
+        row = state.rows[slot]
+        status[i] = _judge(tables, row, batch, i)
+        if status[i] != _APPLIED:
+            continue
+        time = batch.time[i]
+        limit = max(time, watermark(state.clock, skew_ms))
+        while state.due.time[slot] <= limit:
+            if not _room(tables, out):
+                return i
+            _fire(tables, state, out, slot)
+        if not _room(tables, out):
+            return i
+        before = row[NOW]
+        if not _take(tables, state, batch, i, out):
+            status[i] = _OVERFLOW
+            continue
+        cause = _EVENT if before == MISSING or time >= before else _LATE
+        if tables.sources[batch.source[i]].profile:
+            cause = _PROFILE
+        at = row[NOW]
+        due = evaluate(tables, at, row, state.rows32[slot], state.reals[slot], out.registers, out.codes)
+        _commit(tables, state, out, slot, at, cause, i)
+        set_due(state.due, slot, due)
+        if time != MISSING:
+            _confirm(state.clock, time, slot)
+    return len(batch.slot)
+
+
+@njit(cache=True, nogil=True)
+def set_due_of(tables: Tables, state: State, first: int, end: int, out: Out) -> None:
+    """Work out the due times of rows that were read back, from slot `first` on."""
+    for slot in range(first, end):
+        row = state.rows[slot]
+        due = NEVER
+        if row[NOW] != MISSING:
+            due = evaluate(tables, row[NOW], row, state.rows32[slot], state.reals[slot], out.registers, out.codes)
+        set_due(state.due, slot, due)
+        for index in range(len(tables.rules)):
+            state.said[index, row[tables.rules[index].said + 1] >> 4] += 1

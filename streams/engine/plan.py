@@ -1,0 +1,353 @@
+"""A catalogue made ready for the kernel: the row's layout, the compiled rules, and the tables that tie them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas import rules
+from schemas.catalogue import Aggregation, Catalogue, Category, Feature, FieldKind, Levels, Segment, Source, Tag, When
+from schemas.loading_tags import rests_on
+from schemas.rules import Expr, Op
+from streams.engine import layout
+from streams.engine.layout import RANGE, SOURCE, STORE, USE, Reading, Rows, StoreKey
+from streams.engine.program import Programs
+
+
+class FeatureKind(IntEnum):
+    """How a feature is read from its stores."""
+
+    TILES, MEAN, DAYS, DISTINCT, TOP, STORED, SINCE, COMPUTE = 0, 1, 2, 3, 4, 5, 6, 7
+
+
+class RuleKind(IntEnum):
+    """How a tag or segment is decided."""
+
+    WHEN, LEVELS, CATEGORY, WAITS = 0, 1, 2, 3
+
+
+FEATURE: Final = np.dtype(
+    [
+        ("kind", "i8"),
+        ("store", "i8"),
+        ("counts", "i8"),
+        ("scale", "f8"),
+        ("start", "i8"),
+        ("end", "i8"),
+        ("live", "i8"),
+    ]
+)
+RULE: Final = np.dtype(
+    [
+        ("kind", "i8"),
+        ("said", "i8"),
+        ("hold", "i8"),
+        ("start", "i8"),
+        ("end", "i8"),
+        ("because", "i8"),
+        ("because_end", "i8"),
+    ]
+)
+SINCE: Final = np.dtype([("feature", "i8"), ("after", "i8")])
+FEATURE_KIND: Final = {
+    Aggregation.MEAN: FeatureKind.MEAN,
+    Aggregation.DAYS: FeatureKind.DAYS,
+    Aggregation.DISTINCT: FeatureKind.DISTINCT,
+    Aggregation.TOP: FeatureKind.TOP,
+    Aggregation.LAST: FeatureKind.STORED,
+    Aggregation.FIRST: FeatureKind.STORED,
+    Aggregation.SINCE_LAST: FeatureKind.SINCE,
+    Aggregation.SINCE_FIRST: FeatureKind.SINCE,
+    Aggregation.COMPUTE: FeatureKind.COMPUTE,
+}
+
+
+class Tables(NamedTuple):
+    """What the kernel reads; every array is data, none is compiled in.
+
+    `fields` holds each column's divisor (0 for a double by bits) from `field_starts[source]` on; `levels` holds the
+    programs of level tags, an empty one for `otherwise`; `because` holds registers.
+    """
+
+    offset_ms: int
+    widths: NDArray[np.int64]
+    sources: NDArray[Any]
+    stores: NDArray[Any]
+    uses: NDArray[Any]
+    wheres: NDArray[Any]
+    fields: NDArray[np.float64]
+    field_starts: NDArray[np.int64]
+    features: NDArray[Any]
+    rules: NDArray[Any]
+    levels: NDArray[Any]
+    because: NDArray[np.int64]
+    sinces: NDArray[Any]
+    steps: NDArray[np.int64]
+    constants: NDArray[np.float64]
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Everything the engine needs of a catalogue. `said` names tags and segments in the order of evaluation."""
+
+    catalogue: Catalogue
+    rows: Rows
+    tables: Tables
+    fingerprint: str
+    said: tuple[str, ...]
+    because: tuple[tuple[str, ...], ...]
+    text_codes: dict[str, dict[str, dict[str, int]]]
+    columns: int
+    skew_ms: int
+
+    @property
+    def width(self) -> int:
+        """Words of a row."""
+        return self.rows.width
+
+
+def build(catalogue: Catalogue) -> Plan:
+    """The plan of a checked catalogue."""
+    readings = {feature.name: layout.reading(feature, catalogue) for feature in catalogue.features}
+    rows = layout.lay_out(catalogue, readings)
+    return _Builder(catalogue, readings, rows).plan()
+
+
+def rule_exprs(rule: object) -> tuple[Expr | None, ...]:
+    """The conditions of a tag's rule; None is `otherwise`."""
+    match rule:
+        case When(rule=expr):
+            return (expr,)
+        case Levels(rules=conditions):
+            return conditions
+    return ()
+
+
+def because_names(item: Tag | Segment) -> tuple[str, ...]:
+    """The features and tags a rule uses, in the order of the text, each once."""
+    if isinstance(item, Segment):
+        found = [name.name for name in rules.names_in(item.rule)]
+    elif isinstance(item.rule, Category):
+        found = [item.rule.of]
+    else:
+        found = [n.name for e in rule_exprs(item.rule) if e is not None for n in rules.names_in(e)]
+    return tuple(dict.fromkeys(found))
+
+
+class _Builder:
+    def __init__(self, catalogue: Catalogue, readings: dict[str, Reading], rows: Rows) -> None:
+        self.catalogue, self.readings, self.rows = catalogue, readings, rows
+        self.programs = Programs()
+        self.stores = {key: index for index, key in enumerate(rows.stores)}
+        self.features = {feature.name: index for index, feature in enumerate(catalogue.features)}
+        self.registers = dict(self.features)
+        for name in catalogue.tag_order:
+            self.registers[name] = len(self.registers)
+        self.text_codes = self._text_codes()
+
+    def plan(self) -> Plan:
+        catalogue = self.catalogue
+        items = [*(catalogue.tag(name) for name in catalogue.tag_order), *catalogue.segments]
+        because = tuple(because_names(item) for item in items)
+        live = self._live(items)
+        tables = self._tables(items, because, live)
+        return Plan(
+            catalogue=catalogue,
+            rows=self.rows,
+            tables=tables,
+            fingerprint=layout.fingerprint(catalogue),
+            said=tuple(item.name for item in items),
+            because=because,
+            text_codes=self.text_codes,
+            columns=max([1, *(len(source.fields) for source in catalogue.sources)]),
+            skew_ms=max(source.allowed_skew_ms for source in catalogue.sources),
+        )
+
+    def _live(self, items: list[Tag | Segment]) -> set[str]:
+        """Features that rules rest on, directly or through computed ones."""
+        live: set[str] = set()
+        for item in items:
+            live |= set(because_names(item)) if isinstance(item, Segment) else rests_on(item.rule)
+        for feature in reversed(self.catalogue.features):
+            if feature.name in live and feature.compute is not None:
+                live |= {name.name for name in rules.names_in(feature.compute)}
+        return live & self.features.keys()
+
+    def _tables(self, items: list[Tag | Segment], because: tuple[tuple[str, ...], ...], live: set[str]) -> Tables:
+        live_stores = {key for name in live for key in self.readings[name].stores}
+        uses, wheres, sources, fields, starts = self._sources()
+        features = np.array([self._feature(f, f.name in live) for f in self.catalogue.features], dtype=FEATURE)
+        ruled, levels = self._rules(items, because)
+        return Tables(
+            offset_ms=self.catalogue.offset_ms,
+            widths=np.array(sorted({key.width_ms for key in self.stores}), dtype=np.int64),
+            sources=sources,
+            stores=np.array([self._store(key, key in live_stores) for key in self.stores], dtype=STORE),
+            uses=uses,
+            wheres=wheres,
+            fields=fields,
+            field_starts=starts,
+            features=features,
+            rules=ruled,
+            levels=levels,
+            because=np.array([self.registers[n] for names in because for n in names], dtype=np.int64),
+            sinces=self._sinces(items),
+            steps=np.array(self.programs.steps or [(0, 0)], dtype=np.int64),
+            constants=np.array(self.programs.constants or [0.0]),
+        )
+
+    def _store(self, key: StoreKey, live: bool) -> tuple[int, ...]:
+        source = self.catalogue.source(key.sources[0])
+        column = layout.source_fields(source)[key.field] if key.field else -1
+        offset = self.rows.stores[key]
+        return (int(key.kind), offset, key.tiles, key.width_ms, key.values, column, key.real, live)
+
+    def _sources(
+        self,
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[np.float64], NDArray[np.int64]]:
+        uses: list[tuple[int, int]] = []
+        wheres: list[tuple[int, int]] = []
+        sources: list[tuple[int, ...]] = []
+        fields: list[float] = []
+        starts: list[int] = []
+        for source in self.catalogue.sources:
+            first_use, first_where = len(uses), len(wheres)
+            starts.append(len(fields))
+            fields += [self._divisor(field.kind, field.decimals) for field in source.fields]
+            mine = [key for key in self.stores if source.name in key.sources]
+            conditions = list(dict.fromkeys(key.where for key in mine if key.where is not None))
+            wheres += [self._where(where, source) for where in conditions]
+            uses += [(self.stores[key], conditions.index(key.where) if key.where else -1) for key in mine]
+            sources.append(
+                (
+                    source.profile,
+                    source.accept_late_ms,
+                    self.rows.newest[source.name],
+                    self.rows.ring.get(source.name, -1),
+                    first_where,
+                    len(wheres),
+                    first_use,
+                    len(uses),
+                    len(source.fields),
+                )
+            )
+        return (
+            np.array(uses, dtype=USE),
+            np.array(wheres, dtype=RANGE),
+            np.array(sources, dtype=SOURCE),
+            np.array(fields or [1.0]),
+            np.array(starts, dtype=np.int64),
+        )
+
+    @staticmethod
+    def _divisor(kind: FieldKind, decimals: int | None) -> float:
+        if kind is FieldKind.NUMBER:
+            return 0.0 if decimals is None else float(10**decimals)
+        return 1.0
+
+    def _where(self, where: Expr, source: Source) -> tuple[int, int]:
+        def word(name: str, value: str) -> float:
+            field = source.field(name)
+            if field.kind is FieldKind.TEXT:
+                return float(self.text_codes[source.name][name][value])
+            return float(field.all_values.index(value))
+
+        return self.programs.add(where, layout.source_fields(source), word)
+
+    def _text_codes(self) -> dict[str, dict[str, dict[str, int]]]:
+        """Codes of the texts that `where` rules compare with, by source and field; every other text is their count."""
+        codes: dict[str, dict[str, dict[str, int]]] = {}
+        wheres = [(name, f.where) for f in self.catalogue.features for name in f.sources if f.where is not None]
+        wheres += [(t.label.source, t.label.where) for t in self.catalogue.targets if t.label.source and t.label.where]
+        for source in self.catalogue.sources:
+            texts = {field.name: dict[str, int]() for field in source.fields if field.kind is FieldKind.TEXT}
+            for name, where in wheres:
+                if name == source.name:
+                    _collect(where, texts)
+            codes[source.name] = texts
+        return codes
+
+    def _feature(self, feature: Feature, live: bool) -> tuple[float, ...]:
+        start = end = 0
+        if feature.compute is not None:
+            start, end = self.programs.add(feature.compute, self.registers, self._word)
+        keys = self.readings[feature.name].stores
+        kind = FEATURE_KIND.get(feature.aggregation, FeatureKind.TILES)
+        store = self.stores[keys[0]] if keys else -1
+        counts = self.stores[keys[1]] if len(keys) > 1 else -1
+        return (int(kind), store, counts, float(10**feature.decimals), start, end, live)
+
+    def _word(self, name: str, value: str) -> float:
+        catalogue = self.catalogue
+        values = catalogue.feature(name).values if name in self.features else catalogue.tag(name).values
+        return float(values.index(value))
+
+    def _rules(
+        self, items: list[Tag | Segment], because: tuple[tuple[str, ...], ...]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        ruled: list[tuple[int, ...]] = []
+        levels: list[tuple[int, int]] = []
+        place = 0
+        for item, names in zip(items, because, strict=True):
+            hold, rule = (0, When(item.rule)) if isinstance(item, Segment) else (item.hold_ms, item.rule)
+            start = end = 0
+            match rule:
+                case When(rule=expr):
+                    kind = RuleKind.WHEN
+                    start, end = self.programs.add(expr, self.registers, self._word)
+                case Levels(rules=conditions):
+                    kind, start = RuleKind.LEVELS, len(levels)
+                    levels += [self.programs.add(e, self.registers, self._word) if e else (0, 0) for e in conditions]
+                    end = len(levels)
+                case Category(of=of):
+                    kind, start = RuleKind.CATEGORY, self.registers[of]
+                case _:
+                    kind = RuleKind.WAITS
+            ruled.append((int(kind), self.rows.said[item.name], hold, start, end, place, place + len(names)))
+            place += len(names)
+        return np.array(ruled, dtype=RULE), np.array(levels, dtype=RANGE)
+
+    def _sinces(self, items: list[Tag | Segment]) -> NDArray[Any]:
+        """Every moment at which a comparison with a since feature may turn, as (feature, ms after its event)."""
+        found: dict[tuple[int, int], None] = {}
+        exprs: list[Expr | None] = []
+        for item in items:
+            exprs += [item.rule] if isinstance(item, Segment) else rule_exprs(item.rule)
+        for compare in (c for e in exprs if e is not None for c in _compares(e)):
+            if isinstance(compare.left, rules.Name) and isinstance(compare.right, rules.Duration):
+                index = self.features.get(compare.left.name, -1)
+                if index >= 0 and FEATURE_KIND.get(self.catalogue.features[index].aggregation) is FeatureKind.SINCE:
+                    found[index, compare.right.ms + (compare.op in (Op.LE, Op.GT))] = None
+        return np.array(list(found), dtype=SINCE)
+
+
+def _compares(expr: Expr) -> list[rules.Compare]:
+    match expr:
+        case rules.Compare():
+            return [expr]
+        case rules.Not(of=of):
+            return _compares(of)
+        case rules.Both(parts=parts) | rules.Either(parts=parts):
+            return [found for part in parts for found in _compares(part)]
+    return []
+
+
+def _collect(where: Expr, texts: dict[str, dict[str, int]]) -> None:
+    def note(left: Expr, right: Expr) -> None:
+        if isinstance(left, rules.Name) and isinstance(right, rules.Text) and left.name in texts:
+            texts[left.name].setdefault(right.value, len(texts[left.name]))
+
+    match where:
+        case rules.Compare(left=left, right=right):
+            note(left, right)
+        case rules.Among(of=of, values=values):
+            for value in values:
+                note(of, value)
+        case rules.Not(of=of):
+            _collect(of, texts)
+        case rules.Both(parts=parts) | rules.Either(parts=parts):
+            for part in parts:
+                _collect(part, texts)

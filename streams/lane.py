@@ -1,0 +1,305 @@
+"""Record batches through Faust: one message per fetched batch of a partition, its value the records themselves.
+
+Plain Faust spends its time per record; here it deals out partitions and batches, and the rest is ours. This is the only
+file that touches Faust's private parts. What it promises:
+
+- A batch holds what one fetch brought of one partition, without gaps: `begin` is where the batch before ended.
+- After every assignment reading starts at the positions that `Positions` gives, never at the group's committed offsets;
+  those are written by `Lane.commit` only to show lag.
+- The same partition numbers of all sources land on one worker (Faust's own assignor, co-partitioned).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import Any, ClassVar
+
+import faust
+import msgspec
+from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+from yarl import URL
+
+POLL_S = 0.05
+COMMIT_WITHIN_S = 5.0
+IDLE_S = 0.01
+QUEUED_BATCHES = 4
+RECOVERY_WITHIN_S = 600.0
+EMBEDDED_SESSION_S = 2.0
+EMBEDDED_WAIT_MS = 20
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A partition of a topic."""
+
+    topic: str
+    partition: int
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Records of one fetch, in order: those at offsets `begin` to `end` (excluded); some offsets may hold none."""
+
+    place: Place
+    begin: int
+    end: int
+    records: Sequence[ConsumerRecord[bytes, bytes]]
+
+
+class Tuning(msgspec.Struct, frozen=True):
+    """How the lane reads and holds its membership."""
+
+    app_id: str
+    address: str
+    embedded: bool
+    fetch_wait_ms: int
+    fetch_bytes: int
+    session_timeout_s: float
+    member_id: str
+    data_dir: str
+
+
+Positions = Callable[[frozenset[Place], int], Awaitable[dict[Place, int | None]]]
+"""Given the assigned places and the group's generation: where to read each from, None for its beginning."""
+
+
+class _Fetched(msgspec.Struct, frozen=True):
+    """Records by place, and where the consumer stands after them."""
+
+    records: dict[TP, list[Any]]
+    positions: dict[TP, int]
+
+
+class _Thread(driver.AIOKafkaConsumerThread):
+    """Faust's consumer thread, with our fetch wait and the positions of what it fetched."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = transport.tuning.fetch_wait_ms
+        return consumer
+
+    async def fetch(self, active: set[TP], timeout: float) -> _Fetched:
+        """What is there of the active partitions; waits `timeout` seconds at most."""
+        fetched: _Fetched = await self.call_thread(self._fetch, set(active), timeout)
+        return fetched
+
+    async def _fetch(self, active: set[TP], timeout: float) -> _Fetched:
+        records = await self._fetch_records(self._ensure_consumer(), active, timeout=timeout)
+        places = {TP(*place): found for place, found in records.items()}
+        return _Fetched(places, {place: state.position for place in places if (state := self.standing(place)) is not None})
+
+    def standing(self, place: TP) -> Any:
+        """The consumer's own record of a place, or None where it is not assigned or has no position yet."""
+        subscription = self._ensure_consumer()._subscription.subscription
+        assignment = None if subscription is None else subscription.assignment
+        if assignment is None or place not in assignment.tps:
+            return None
+        state = assignment.state_value(TopicPartition(*place))
+        return state if state is not None and state.has_valid_position else None
+
+    async def place_at(self, offsets: dict[TP, int | None]) -> dict[TP, int]:
+        """Move to those offsets, None meaning the beginning, and return where that is."""
+        placed: dict[TP, int] = await self.call_thread(self._place_at, offsets)
+        return placed
+
+    async def _place_at(self, offsets: dict[TP, int | None]) -> dict[TP, int]:
+        consumer = self._ensure_consumer()
+        if beginning := [TopicPartition(*place) for place, offset in offsets.items() if offset is None]:
+            await consumer.seek_to_beginning(*beginning)
+        for place, offset in offsets.items():
+            if offset is not None:
+                consumer.seek(TopicPartition(*place), offset)
+        return {place: await consumer.position(TopicPartition(*place)) for place in offsets}
+
+    async def commit_offsets(self, offsets: dict[TP, int]) -> None:
+        """Commit for show; a partition lost meanwhile is left out."""
+        await self.call_thread(self._commit_offsets, offsets)
+
+    async def _commit_offsets(self, offsets: dict[TP, int]) -> None:
+        held = self.assignment()
+        wanted = {TopicPartition(*tp): OffsetAndMetadata(at, "") for tp, at in offsets.items() if tp in held}
+        if wanted:
+            await self._ensure_consumer().commit(wanted)
+
+
+class _Consumer(driver.Consumer):
+    """Faust's consumer, yielding whole batches."""
+
+    _thread: _Thread
+
+    def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
+        self._begins: dict[TP, int] = {}
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
+        """One message per place and fetch; a batch that a rebalance overtakes is dropped, as positions are set again."""
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
+        generation, active = self.app.consumer_generation_id, self._get_active_partitions()
+        if not active:
+            await self.sleep(IDLE_S)
+            return
+        fetched = await self._thread.fetch(active, min(timeout, POLL_S))
+        for place, records in fetched.records.items():
+            if self.should_stop or not self.flow_active:
+                return
+            if generation != self.app.consumer_generation_id:
+                await self.perform_seek()
+                return
+            end = fetched.positions.get(place, records[-1].offset + 1)
+            batch = Batch(Place(place.topic, place.partition), self._begins.get(place, records[0].offset), end, records)
+            self._begins[place] = end
+            yield place, self._to_message(place, batch)
+
+    def _to_message(self, tp: TP, record: Any) -> Any:
+        last = record.records[-1]
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp / 1000,
+            last.timestamp_type,
+            [],
+            None,
+            record,
+            None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    async def perform_seek(self) -> None:
+        """Read on from the positions of the state."""
+        transport: Any = self.transport
+        assigned = {TP(*place) for place in self.assignment()}
+        wanted = await transport.positions(
+            frozenset(Place(place.topic, place.partition) for place in assigned), self.app.consumer_generation_id
+        )
+        offsets = {TP(place.topic, place.partition): offset for place, offset in wanted.items()}
+        self._begins = await self._thread.place_at(
+            {place: offset for place, offset in offsets.items() if place in assigned}
+        )
+        self._read_offset.clear()
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Nothing: Faust's watch over its own acknowledgements says nothing here."""
+
+    def at_end(self, place: TP) -> bool:
+        """Whether all there is of a place has been handed on."""
+        state = self._thread.standing(place)
+        if state is None or state.highwater is None:
+            return False
+        return bool(self._begins.get(place) == state.position >= state.highwater)
+
+    def behind(self, place: TP) -> int | None:
+        """How many offsets of a place were not handed on yet, None where that is not known."""
+        state, begin = self._thread.standing(place), self._begins.get(place)
+        return None if state is None or state.highwater is None or begin is None else max(0, state.highwater - begin)
+
+
+class _Transport(driver.Transport):
+    """Faust's transport with our consumer."""
+
+    Consumer: ClassVar[Any] = _Consumer
+    tuning: Tuning
+    positions: Positions
+
+
+class _Schema(faust.Schema):  # type: ignore[type-arg]
+    """Hands a batch on as it is."""
+
+    def loads_key(self, app: Any, message: Any, **_: Any) -> Any:
+        """Nothing: keys are in the records."""
+        return None
+
+    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:
+        """The batch."""
+        return message.value
+
+
+class Lane:
+    """A Faust app that reads the sources in batches."""
+
+    def __init__(self, tuning: Tuning, positions: Positions, topics: Sequence[str]) -> None:
+        url = URL(f"aiokafka://{tuning.address}")
+        session_s = min(tuning.session_timeout_s, EMBEDDED_SESSION_S) if tuning.embedded else tuning.session_timeout_s
+        self.app = faust.App(
+            tuning.app_id,
+            broker=str(url),
+            datadir=tuning.data_dir,
+            store="memory://",
+            autodiscover=False,
+            web_enabled=False,
+            canonical_url=f"http://{uuid.uuid4().hex}:80",
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            table_standby_replicas=1,
+            stream_wait_empty=False,
+            stream_buffer_maxsize=QUEUED_BATCHES,
+            broker_session_timeout=session_s,
+            broker_heartbeat_interval=session_s / 4,
+            broker_request_timeout=RECOVERY_WITHIN_S,
+            broker_max_poll_interval=RECOVERY_WITHIN_S,
+            consumer_auto_offset_reset="earliest",
+            consumer_max_fetch_size=tuning.fetch_bytes,
+            consumer_group_instance_id=tuning.member_id or None,
+            producer_linger=0,
+        )
+        self.app.assignor.replicas = 0  # standbys=1 above picks Faust's assignor, which keeps partitions together
+        transport = _Transport([url], self.app, loop=self.app.loop)
+        transport.tuning, transport.positions = tuning, positions
+        self.app.transport = transport
+        self.topic = self.app.topic(*topics, schema=_Schema(), acks=False)
+
+    @property
+    def _consumer(self) -> _Consumer:
+        consumer: Any = self.app.consumer
+        return consumer  # type: ignore[no-any-return]
+
+    def at_end(self, place: Place) -> bool:
+        """Whether all there is of a place has been handed on."""
+        return self._consumer.at_end(TP(place.topic, place.partition))
+
+    def behind(self, place: Place) -> int | None:
+        """How many offsets of a place were not handed on yet, None where that is not known."""
+        return self._consumer.behind(TP(place.topic, place.partition))
+
+    def pause(self, places: Iterable[Place]) -> None:
+        """Leave those places unread until they are resumed."""
+        self._consumer.pause_partitions(TP(place.topic, place.partition) for place in places)
+
+    def resume(self, places: Iterable[Place]) -> None:
+        """Read those places again."""
+        self._consumer.resume_partitions({TP(place.topic, place.partition) for place in places})
+
+    @property
+    def crashed(self) -> BaseException | None:
+        """What Faust gave up over, or None."""
+        reason: BaseException | None = self.app.crash_reason if self.app.crashed else None
+        return reason
+
+    async def commit(self, offsets: dict[Place, int]) -> None:
+        """Commit offsets to the group, for showing lag; a failure is of no consequence."""
+        wanted = {TP(place.topic, place.partition): offset for place, offset in offsets.items()}
+        with contextlib.suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(COMMIT_WITHIN_S):
+                await self._consumer._thread.commit_offsets(wanted)
+
+    def on_revoked(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Have `call` awaited before partitions go to others."""
+
+        async def revoked(*_: Any, **__: Any) -> None:
+            await call()
+
+        self.app.on_partitions_revoked.connect(revoked, weak=False)
+
+
+def quiet() -> None:
+    """Keep Faust, aiokafka and the admin client from telling what only their developers need."""
+    for name in ("faust", "mode", "aiokafka", "kafka"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

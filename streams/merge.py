@@ -1,0 +1,98 @@
+"""One order over a partition's sources: by event time, ties by the catalogue's order of sources, then offset.
+
+Each source is read in its own order; the next record is that of the source whose head is earliest, as Kafka Streams
+merges its tasks' inputs. A source of which nothing is queued is waited for, unless it has been read to its end.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.sources import MISSING, Decoded, Incoming
+
+
+class Run(msgspec.Struct):
+    """Decoded records of one source that wait to be merged; `done` of them are."""
+
+    decoded: Decoded
+    records: list[Incoming]
+    heads: NDArray[np.int64]
+    done: int = 0
+
+    def __len__(self) -> int:
+        return len(self.heads) - self.done
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Merged records: each is record `places[i]` of `runs[order[i]]`; `numbers` are the runs' sources."""
+
+    order: NDArray[np.int64]
+    places: NDArray[np.int64]
+    runs: list[Run]
+    numbers: list[int]
+
+
+class Merge:
+    """The queues of one partition's sources, by their number in the catalogue."""
+
+    def __init__(self, sources: int) -> None:
+        self._queues: list[list[Run]] = [[] for _ in range(sources)]
+        self._ended = [True] * sources
+        self._reached = [MISSING] * sources
+
+    def push(self, source: int, decoded: Decoded, records: list[Incoming]) -> None:
+        """Queue a source's next records; a removal without a time goes with the record before it."""
+        times = decoded.times
+        if len(times) == 0:
+            return
+        # A source's own order is kept: a record may not pass one that stands before it.
+        heads = np.maximum.accumulate(np.concatenate([[self._reached[source]], times]))[1:]
+        self._reached[source] = int(heads[-1])
+        self._queues[source].append(Run(decoded, records, heads))
+
+    def ended(self, source: int, at_end: bool) -> None:
+        """Whether a source has been read to its end."""
+        self._ended[source] = at_end
+
+    def queued(self, source: int) -> int:
+        """How many of a source's records wait."""
+        return sum(len(run) for run in self._queues[source])
+
+    def take(self, limit: int) -> Piece | None:
+        """Up to `limit` records in order; None where nothing can be taken now."""
+        bound = None
+        for number, queue in enumerate(self._queues):
+            if not queue:
+                if not self._ended[number]:
+                    return None
+                continue
+            # Behind the first run of a source that is not at its end, unread records may come before others' heads.
+            last = int(queue[0].heads[-1])
+            if len(queue) == 1 and self._ended[number]:
+                continue
+            bound = (last, number) if bound is None or (last, number) < bound else bound
+        runs = [(number, queue[0]) for number, queue in enumerate(self._queues) if queue]
+        if not runs:
+            return None
+        piece = _merge(runs, bound, limit)
+        for queue in self._queues:
+            if queue and len(queue[0]) == 0:
+                queue.pop(0)
+        return piece
+
+
+def _merge(runs: list[tuple[int, Run]], bound: tuple[int, int] | None, limit: int) -> Piece:
+    """Merge the heads of runs; nothing after (time, source) `bound` is taken."""
+    heads = np.concatenate([run.heads[run.done :][:limit] for _, run in runs])
+    numbers = np.concatenate([np.full(min(len(run), limit), i, dtype=np.int64) for i, (_, run) in enumerate(runs)])
+    places = np.concatenate([np.arange(run.done, run.done + min(len(run), limit)) for _, run in runs])
+    order = np.argsort(heads, kind="stable")
+    if bound is not None:
+        sources = np.array([number for number, _ in runs], dtype=np.int64)[numbers[order]]
+        order = order[(heads[order] < bound[0]) | ((heads[order] == bound[0]) & (sources <= bound[1]))]
+    order = order[:limit]
+    for i, (_, run) in enumerate(runs):
+        run.done += int(np.count_nonzero(numbers[order] == i))
+    return Piece(numbers[order], places[order], [run for _, run in runs], [number for number, _ in runs])

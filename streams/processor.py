@@ -1,0 +1,370 @@
+"""One partition: records in, changes out. Decodes, merges, runs the kernel, and says what it said.
+
+Everything of a partition is here and nothing else is: `streams.app` feeds it from topics, `streams.replay` from files.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import numpy as np
+from aiokafka.partitioner import murmur2
+from numpy.typing import NDArray
+
+from schemas.catalogue import Source
+from schemas.records import Change, CustomerTags, DeadLetter, LateEvent
+from schemas.sources import MISSING, Bad, Decoded, Decoder, Incoming, Reason
+from schemas.values import iso
+from streams.arena import Arena
+from streams.engine import codec, kernel
+from streams.engine.apply import Batch, Scratch
+from streams.engine.kernel import Out, Status
+from streams.engine.layout import NOW
+from streams.engine.plan import Plan
+from streams.merge import Merge, Piece, Run
+from streams.say import Sayer
+
+JSON = dict[str, Any]
+_CHANGES, _TIMERS = 16_384, 10_000
+
+
+class Output(msgspec.Struct):
+    """What came out of a step; `more` says that there is something left to do at once."""
+
+    changes: list[Change]
+    dead: list[DeadLetter]
+    late: list[LateEvent]
+    applied: int = 0
+    duplicates: int = 0
+    superseded: int = 0
+    more: bool = False
+
+    @classmethod
+    def empty(cls) -> Output:
+        """Nothing yet."""
+        return cls([], [], [])
+
+    def join(self, other: Output) -> None:
+        """Add what came out of a later step."""
+        self.changes += other.changes
+        self.dead += other.dead
+        self.late += other.late
+        self.applied += other.applied
+        self.duplicates += other.duplicates
+        self.superseded += other.superseded
+        self.more = other.more
+
+
+class Dirty(msgspec.Struct):
+    """Rows written since the last flush."""
+
+    customers: list[bytes]
+    rows: list[bytes]
+
+
+class Overview(msgspec.Struct):
+    """How many customers say what."""
+
+    customers: int
+    tags: dict[str, dict[str, int]]
+    segments: dict[str, int]
+
+
+class Partition:
+    """One partition of one catalogue's job.
+
+    Parameters
+    ----------
+    partition, partitions
+        Its number and how many there are; with `keyed` records must bear their customer as key and belong here.
+    """
+
+    def __init__(self, plan: Plan, partition: int = 0, partitions: int = 1, keyed: bool = True) -> None:
+        catalogue = plan.catalogue
+        self.plan, self.partition, self.partitions, self.keyed = plan, partition, partitions, keyed
+        self.arena = Arena(plan)
+        self.sayer = Sayer(plan, self.arena)
+        self._numbers = {source.name: number for number, source in enumerate(catalogue.sources)}
+        self._decoders = [Decoder(catalogue, s, plan.text_codes[s.name]) for s in catalogue.sources]
+        self._merge = Merge(len(catalogue.sources))
+        self._positions: dict[str, int] = {}
+        self._passed: dict[str, int] = {}
+        self._pending = Output.empty()
+        self._candidate = ""
+        self._empty_codes = plan.rows.empty[plan.tables.rules["said"] + 1] >> 4
+        self._out = self._make_out()
+
+    def _make_out(self) -> Out:
+        tables = self.plan.tables
+        names = len(tables.features) + len(self.plan.catalogue.tags)
+        return Out(
+            changes=np.zeros(_CHANGES + len(tables.rules), dtype=kernel.CHANGE),
+            because=np.zeros(_CHANGES * 4 + len(tables.because)),
+            count=np.zeros(2, dtype=np.int64),
+            registers=np.full(max(names, 1), np.nan),
+            codes=np.zeros(max(len(tables.rules), 1), dtype=np.int64),
+            scratch=Scratch(np.full(self.plan.columns, np.nan), np.zeros(len(tables.wheres) + 1, dtype=np.bool_)),
+        )
+
+    def push(self, source: str, records: list[Incoming]) -> None:
+        """Decode a source's next records, in offset order, and queue them; bad ones come out with the next step."""
+        number = self._numbers[source]
+        decoded = self._decode(number, records)
+        self._merge.push(number, decoded, records)
+        if len(decoded.times) == 0 and records and self._merge.queued(number) == 0:
+            self._passed[source] = records[-1].offset + 1
+
+    def _decode(self, number: int, records: list[Incoming]) -> Decoded:
+        decoded = self._decoders[number].decode(records, self.keyed)
+        source = self.plan.catalogue.sources[number]
+        if self.partitions > 1 and self.keyed:
+            self._check_partition(source, decoded)
+        self._pending.dead += [self._dead(source, records[bad.index], bad) for bad in decoded.bad]
+        return decoded
+
+    def _check_partition(self, source: Source, decoded: Decoded) -> None:
+        """Set aside records of customers that do not hash to this partition (Kafka's murmur2)."""
+        wrong: list[int] = []
+        known = self.arena.slots
+        for i, customer in enumerate(decoded.customers):
+            if customer not in known and (murmur2(customer.encode()) & 0x7FFFFFFF) % self.partitions != self.partition:
+                wrong.append(i)
+        if not wrong:
+            return
+        expected = "a key that Kafka's default partitioner puts here; or 'rekey: true' on the source"
+        decoded.bad += [Bad(int(decoded.index[i]), Reason.WRONG_PARTITION, source.key, expected) for i in wrong]
+        keep = np.setdiff1d(np.arange(len(decoded.customers)), wrong)
+        decoded.customers = [decoded.customers[i] for i in keep]
+        decoded.ids = [decoded.ids[i] for i in keep]
+        decoded.index, decoded.times = decoded.index[keep], decoded.times[keep]
+        decoded.id_hashes, decoded.removed = decoded.id_hashes[keep], decoded.removed[keep]
+        decoded.values = decoded.values[keep]
+
+    def _dead(self, source: Source, record: Incoming, bad: Bad) -> DeadLetter:
+        value, encoding = _readable(record.value)
+        key = _readable(record.key)[0]
+        place = (source.name, source.topic, self.partition, record.offset)
+        return DeadLetter(*place, bad.reason.value, bad.field, bad.expected, key, value, encoding)
+
+    def ended(self, source: str, at_end: bool) -> None:
+        """Whether a source has been read to its end; otherwise the others wait for it when it has nothing queued."""
+        self._merge.ended(self._numbers[source], at_end)
+
+    def queued(self, source: str) -> int:
+        """Records of a source that are pushed and not yet applied."""
+        return self._merge.queued(self._numbers[source])
+
+    def run(self, limit: int = 10_000) -> Output:
+        """Merge and apply up to `limit` records, then fire the timers that the watermark has passed."""
+        piece = self._merge.take(limit)
+        self._positions |= self._passed
+        self._passed.clear()
+        output, self._pending = self._pending, Output.empty()
+        if piece is not None and len(piece.order):
+            output.join(self._apply(piece))
+            output.more = True
+        return output
+
+    def feed(self, records: Iterable[tuple[str, Incoming]]) -> Output:
+        """Apply records in the order given, whatever their times: for replays in arrival order."""
+        given: list[list[Incoming]] = [[] for _ in self._decoders]
+        order: list[tuple[int, int]] = []
+        for source, record in records:
+            number = self._numbers[source]
+            order.append((number, len(given[number])))
+            given[number].append(record)
+        runs: dict[int, Run] = {}
+        places: list[dict[int, int]] = [{} for _ in given]
+        for number, some in enumerate(given):
+            if some:
+                decoded = self._decode(number, some)
+                runs[number] = Run(decoded, some, decoded.times)
+                places[number] = {int(index): place for place, index in enumerate(decoded.index)}
+        numbers = {number: i for i, number in enumerate(runs)}
+        good = [(numbers[n], places[n][i]) for n, i in order if i in places[n]]
+        output, self._pending = self._pending, Output.empty()
+        if good:
+            both = np.array(good, dtype=np.int64)
+            output.join(self._apply(Piece(both[:, 0], both[:, 1], list(runs.values()), list(runs))))
+        return output
+
+    def _apply(self, piece: Piece) -> Output:
+        batch, customers = self._batch(piece)
+        status = np.zeros(len(batch.slot), dtype=np.int8)
+        changes: list[Change] = []
+        names = [self.plan.catalogue.sources[n].name for n in piece.numbers]
+
+        def anchor(record: int) -> str:
+            run = piece.runs[piece.order[record]]
+            name, text = names[piece.order[record]], run.decoded.ids[piece.places[record]]
+            return f"{name}{text}" if text.startswith("#") and not self._has_id(name) else f"{name}:{text}"
+
+        start = 0
+        while start < len(batch.slot):
+            start = kernel.apply_batch(
+                self.plan.tables, self.arena.state, batch, status, start, self.plan.skew_ms, self._out
+            )
+            changes += self.sayer.drain(self._out, anchor)
+        changes += self._fire(kernel.watermark(self.arena.state.clock, self.plan.skew_ms))
+        output = self._account(piece, status, customers)
+        output.changes = changes
+        return output
+
+    def _has_id(self, name: str) -> bool:
+        return self.plan.catalogue.sources[self._numbers[name]].id is not None
+
+    def _batch(self, piece: Piece) -> tuple[Batch, list[str]]:
+        """The merged records as columns, every customer with a slot."""
+        count = len(piece.order)
+        batch = Batch(
+            source=np.array(piece.numbers, dtype=np.int64)[piece.order],
+            slot=np.empty(count, dtype=np.int64),
+            time=np.empty(count, dtype=np.int64),
+            id=np.empty(count, dtype=np.int64),
+            removed=np.zeros(count, dtype=np.bool_),
+            values=np.full((count, self.plan.columns), MISSING, dtype=np.int64),
+            reals=np.empty((0, self.plan.columns)),
+        )
+        customers = [""] * count
+        for i, run in enumerate(piece.runs):
+            at = np.flatnonzero(piece.order == i)
+            places = piece.places[at]
+            decoded = run.decoded
+            batch.time[at], batch.id[at] = decoded.times[places], decoded.id_hashes[places]
+            batch.removed[at] = decoded.removed[places]
+            batch.values[at, : decoded.values.shape[1]] = decoded.values[places]
+            names = decoded.customers
+            for place, found in zip(at.tolist(), places.tolist(), strict=True):
+                customers[place] = names[found]
+        self._give_slots(batch, customers)
+        return batch._replace(reals=batch.values.view(np.float64)), customers
+
+    def _give_slots(self, batch: Batch, customers: list[str]) -> None:
+        first = len(self.arena)
+        slots, slot = self.arena.slots, self.arena.slot
+        batch.slot[:] = [slots[c] if c in slots else slot(c) for c in customers]
+        self.arena.index()
+        self.arena.count_new(first, self._empty_codes)
+
+    def _account(self, piece: Piece, status: NDArray[np.int8], customers: list[str]) -> Output:
+        """Count what became of the records, set aside the late ones, move the positions."""
+        output = Output.empty()
+        output.applied = int(np.count_nonzero(status == Status.APPLIED))
+        output.duplicates = int(np.count_nonzero(status == Status.DUPLICATE))
+        output.superseded = int(np.count_nonzero((status == Status.SUPERSEDED) | (status == Status.IGNORED)))
+        for i in np.flatnonzero((status == Status.LATE) | (status == Status.OVERFLOW)):
+            run = piece.runs[piece.order[i]]
+            place = piece.places[i]
+            source = self.plan.catalogue.sources[piece.numbers[piece.order[i]]]
+            record = run.records[int(run.decoded.index[place])]
+            if status[i] == Status.OVERFLOW:
+                bad = Bad(0, Reason.OVERFLOW, "", "sums below 2^55 minor units")
+                output.dead.append(self._dead(source, record, bad))
+            else:
+                newest = int(self.arena.state.rows[self.arena.slots[customers[i]], self.plan.rows.newest[source.name]])
+                times = iso(int(run.decoded.times[place])), iso(newest)
+                where = source.topic, self.partition, record.offset
+                output.late.append(
+                    LateEvent(source.name, customers[i], *where, times[0], times[1], _readable(record.value)[0] or "")
+                )
+        for i, run in enumerate(piece.runs):
+            places = piece.places[piece.order == i]
+            if len(places):
+                last = int(places.max())
+                done = last + 1 == len(run.decoded.times)
+                record = run.records[-1] if done else run.records[int(run.decoded.index[last])]
+                self._positions[self.plan.catalogue.sources[piece.numbers[i]].name] = record.offset + 1
+        return output
+
+    def _fire(self, limit: int) -> list[Change]:
+        changes: list[Change] = []
+        more = True
+        while more:
+            more = kernel.fire_due(self.plan.tables, self.arena.state, self._out, limit, _TIMERS)
+            changes += self.sayer.drain(self._out, _no_anchor)
+        return changes
+
+    def advance(self, to_ms: int) -> Output:
+        """Let time pass: every timer due at or before `to_ms` fires."""
+        output, self._pending = self._pending, Output.empty()
+        output.changes += self._fire(to_ms)
+        return output
+
+    @property
+    def watermark(self) -> int | None:
+        """The partition's watermark in ms, None before the first record."""
+        found = int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms))
+        return None if found == MISSING else found
+
+    def positions(self) -> dict[str, int]:
+        """Per source the offset after the last record that was applied or set aside."""
+        return dict(self._positions)
+
+    def take_dirty(self) -> Dirty:
+        """The rows written since the last call, encoded."""
+        slots = self.arena.take_dirty()
+        rows = codec.encode(self.arena.state.rows, slots, self.plan.rows.empty)
+        return Dirty([self.arena.customers[slot].encode() for slot in slots], rows)
+
+    def clock_state(self) -> JSON:
+        """The watermark's state, for the marker."""
+        confirmed, candidate, slot = (int(value) for value in self.arena.state.clock)
+        customer = self.arena.customers[slot] if slot >= 0 else self._candidate
+        return {"confirmed": confirmed, "candidate": candidate, "customer": customer}
+
+    def restore(self, positions: dict[str, int], clock_state: JSON) -> None:
+        """Go on from a marker; the rows are loaded already."""
+        self._positions = dict(positions)
+        slot = self.arena.slots.get(clock_state["customer"], -1)
+        self.arena.state.clock[:] = (clock_state["confirmed"], clock_state["candidate"], slot)
+        self._candidate = clock_state["customer"]
+
+    def load(self, customers: list[bytes], rows: list[bytes]) -> None:
+        """Take rows that were written by `take_dirty`; each customer once.
+
+        Raises
+        ------
+        CorruptRow
+            Where the bytes are no row of this catalogue.
+        """
+        first = len(self.arena)
+        slots = np.array([self.arena.slot(customer.decode()) for customer in customers], dtype=np.int64)
+        self.arena.index()
+        if len(slots):
+            codec.decode(rows, self.arena.state.rows, slots, self.plan.rows.empty)
+            kernel.set_due_of(self.plan.tables, self.arena.state, first, len(self.arena), self._out)
+
+    def customer_tags(self, customer: str) -> CustomerTags | None:
+        """All that is said about a customer, at the row's now."""
+        slot = self.arena.slots.get(customer)
+        if slot is None or self.arena.state.rows[slot, NOW] == MISSING:
+            return None
+        return self.sayer.customer_tags(slot)
+
+    def take_published(self) -> list[CustomerTags]:
+        """What to publish of every customer with a change since the last call."""
+        return [self.sayer.customer_tags(int(slot)) for slot in self.arena.take_changed()]
+
+    def overview(self) -> Overview:
+        """How many customers say what."""
+        tags, segments = self.sayer.counts()
+        return Overview(len(self.arena), tags, segments)
+
+
+def _no_anchor(record: int) -> str:
+    return ""
+
+
+def _readable(value: bytes | None) -> tuple[str | None, str]:
+    """Bytes as text, or as base64 where they are no UTF-8, and which of the two."""
+    if value is None:
+        return None, "utf-8"
+    try:
+        return value.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return base64.b64encode(value).decode(), "base64"
+
+

@@ -1,0 +1,117 @@
+"""The same engine over files and lists: what would have come out (P11)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import msgspec
+from aiokafka.partitioner import murmur2
+
+from schemas.catalogue import Catalogue
+from schemas.records import Change, CustomerTags, DeadLetter, LateEvent
+from schemas.sources import Incoming
+from streams.engine.plan import Plan, build
+from streams.processor import Output, Partition
+
+
+class Outcome(msgspec.Struct):
+    """All that came out of a replay; changes are in order per customer."""
+
+    changes: list[Change]
+    customers: dict[str, CustomerTags]
+    dead: list[DeadLetter]
+    late: list[LateEvent]
+    counts: Counter[str]
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A record of a source in arrival order; a null value needs the key."""
+
+    source: str
+    value: bytes | None
+    key: str | None = None
+
+
+class Replay:
+    """A run over records in arrival order, in one partition or dealt over several by Kafka's partitioner."""
+
+    def __init__(self, plan: Plan, partitions: int = 1) -> None:
+        self.plan = plan
+        self.parts = [Partition(plan, number, partitions, keyed=False) for number in range(partitions)]
+        self._keys = {source.name: source.key for source in plan.catalogue.sources}
+        self.records = 0
+
+    def feed(self, records: list[Record]) -> Iterator[Output]:
+        """Apply records in the order given."""
+        dealt: list[list[tuple[str, Incoming]]] = [[] for _ in self.parts]
+        for record in records:
+            key = record.key.encode() if record.key is not None else None
+            number = self._partition(record) if len(self.parts) > 1 else 0
+            dealt[number].append((record.source, Incoming(record.value, key, self.records)))
+            self.records += 1
+        for part, some in zip(self.parts, dealt, strict=True):
+            if some:
+                yield part.feed(some)
+
+    def _partition(self, record: Record) -> int:
+        key = record.key
+        if key is None and record.value is not None:
+            try:
+                found = msgspec.json.decode(record.value)
+                key = str(found[self._keys[record.source]])
+            except (msgspec.MsgspecError, KeyError, TypeError):
+                key = ""
+        return int(murmur2((key or "").encode()) & 0x7FFFFFFF) % len(self.parts)
+
+    def advance(self, to_ms: int) -> Iterator[Output]:
+        """Let time pass to a moment in every partition."""
+        for part in self.parts:
+            yield part.advance(to_ms)
+
+    def customers(self) -> Iterator[CustomerTags]:
+        """What is said about every customer."""
+        for part in self.parts:
+            for customer in part.arena.customers:
+                found = part.customer_tags(customer)
+                if found is not None:
+                    yield found
+
+
+def run(
+    catalogue: Catalogue,
+    records: Iterable[Record],
+    *,
+    batch: int = 4096,
+    partitions: int = 1,
+    until: int | None = None,
+) -> Outcome:
+    """Everything that comes out of records in arrival order.
+
+    Parameters
+    ----------
+    batch
+        How many records are applied at once; what comes out does not depend on it (P1).
+    until
+        At the end time passes to this moment (UTC ms).
+    """
+    replay = Replay(build(catalogue), partitions)
+    outcome = Outcome([], {}, [], [], Counter())
+
+    def note(outputs: Iterable[Output]) -> None:
+        for output in outputs:
+            outcome.changes += output.changes
+            outcome.dead += output.dead
+            outcome.late += output.late
+            outcome.counts["applied"] += output.applied
+            outcome.counts["duplicates"] += output.duplicates
+            outcome.counts["superseded"] += output.superseded
+
+    waiting = iter(records)
+    while some := list(islice(waiting, batch)):
+        note(replay.feed(some))
+    if until is not None:
+        note(replay.advance(until))
+    outcome.customers = {found.customer_id: found for found in replay.customers()}
+    return outcome

@@ -1,0 +1,156 @@
+"""The rows of one partition on disk: a RocksDB database that always stands at one marker.
+
+A write is a single batch: rows, the marker they lead to, and how far the changelog has been written or read. So after a
+crash the database is exactly at some marker, and what follows it is in the changelog. Keys are those of the changelog.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+from rocksdict import Options, Rdict, WriteBatch
+
+ROW = b"r"
+MARKER = b"m"
+SLICE_ROWS = 2_000
+OPEN_WITHIN_S = 10.0
+_WRITE_BUFFER = 16_777_216
+
+
+class StoreError(Exception):
+    """The local state can't be opened; the message says what to do."""
+
+
+class Marker(msgspec.Struct, frozen=True):
+    """Where a partition's state stands: written after the rows of a flush, it makes them count.
+
+    Attributes
+    ----------
+    positions
+        Per source, the offset of the next record to apply.
+    clock
+        The partition's clocks, opaque.
+    fingerprint
+        What the rows mean.
+    cluster, topics
+        The cluster's id and, per topic, the topic's id (empty where the broker has none).
+    partitions
+        How many partitions customers are spread over.
+    outputs
+        Per output topic, the offset after the last change that belongs to this state.
+    """
+
+    positions: dict[str, int]
+    clock: dict[str, object]
+    fingerprint: str
+    cluster: str
+    topics: dict[str, str]
+    partitions: int
+    outputs: dict[str, int]
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A customer's row as stored; None removes it."""
+
+    customer: bytes
+    row: bytes | None
+
+    @property
+    def key(self) -> bytes:
+        """The key in the changelog and in the database."""
+        return ROW + self.customer
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """Rows, one a customer."""
+
+    customers: list[bytes]
+    rows: list[bytes]
+
+
+class _Stand(msgspec.Struct, frozen=True):
+    """The database's own record: its marker, and the changelog's next offset."""
+
+    marker: Marker | None
+    changelog: int
+
+
+class Store:
+    """The database of one partition."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, waiting a little for a worker of this machine that is about to let go of it.
+
+        Raises
+        ------
+        StoreError
+            Another process holds it, or it is damaged.
+        """
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = _open(path)
+        kept = self._db.get(MARKER)
+        stand = msgspec.json.decode(kept, type=_Stand) if kept is not None else _Stand(None, 0)
+        self.marker = stand.marker
+        self.changelog_position = stand.changelog
+
+    def write(self, entries: Iterable[Entry], marker: Marker | None, changelog_position: int) -> None:
+        """Write rows, marker and changelog position as one."""
+        batch = WriteBatch(raw_mode=True)
+        for entry in entries:
+            if entry.row is None:
+                batch.delete(entry.key)
+            else:
+                batch.put(entry.key, entry.row)
+        batch.put(MARKER, msgspec.json.encode(_Stand(marker, changelog_position)))
+        self._db.write(batch)
+        self.marker, self.changelog_position = marker, changelog_position
+
+    def rows(self) -> Rows:
+        """Every row, in the order of the customers' bytes."""
+        found = Rows([], [])
+        for key, row in self._db.items(from_key=ROW):
+            if not isinstance(key, bytes) or not key.startswith(ROW):
+                break
+            found.customers.append(key[len(ROW) :])
+            found.rows.append(row)
+        return found
+
+    def row(self, customer: bytes) -> bytes | None:
+        """The customer's stored row, or None."""
+        row: bytes | None = self._db.get(ROW + customer)
+        return row
+
+    def close(self) -> None:
+        """Close it; another worker may open it then."""
+        self._db.close()
+
+
+def _options() -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_write_buffer_size(_WRITE_BUFFER)
+    options.set_max_write_buffer_number(2)
+    options.set_keep_log_file_num(1)
+    options.set_max_open_files(64)
+    return options
+
+
+def _open(path: Path) -> Rdict:
+    deadline = time.monotonic() + OPEN_WITHIN_S
+    while True:
+        try:
+            return Rdict(str(path), _options())
+        except Exception as error:  # noqa: BLE001 - rocksdict raises Exception itself
+            if "lock" not in str(error).lower():
+                raise StoreError(
+                    f"the state in {path} can't be opened: {error}. Remove it to fetch it from the changelog"
+                ) from None
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"another worker holds the state in {path}; give each its own LIVETAGS_DATA_DIR"
+                ) from None
+            time.sleep(0.05)

@@ -1,0 +1,200 @@
+"""The customer table of a worker: flush and recovery of its partitions.
+
+A flush writes the dirty rows and then a marker to the changelog, each acknowledged by the broker, and then the same as one
+RocksDB write. A row counts when a marker follows it. Recovery opens the database, reads the changelog's tail after its
+position in raw batches, and drops rows that no marker follows; those are overwritten in the changelog with what counts, so
+that compaction never keeps a row that was never committed. On a broker with transactions the two writes of a flush can be
+one transaction; nothing else here changes then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
+
+from schemas.topics import Role
+from streams.cluster import Cluster, StateRefused, rebuild_command
+from streams.emit import Writer
+from streams.store import MARKER, ROW, SLICE_ROWS, Entry, Marker, Rows, Store
+
+FETCH_WAIT_MS = 20
+FETCH_BYTES = 8_388_608
+POLL_MS = 1_000
+STUCK_AFTER_S = 60.0
+
+
+class Recovered(msgspec.Struct, frozen=True):
+    """A partition's state as the last marker left it; no marker: nothing was ever flushed."""
+
+    rows: Rows
+    marker: Marker | None
+
+
+class Tables:
+    """The stores of the partitions this worker has, and the changelog they share."""
+
+    def __init__(self, cluster: Cluster, sender: AIOKafkaProducer, file: str = "CATALOGUE") -> None:
+        """`file` is the catalogue's file, for messages."""
+        self._cluster, self._sender, self._file = cluster, sender, file
+        self._topic = cluster.named(Role.CHANGELOG)
+        self.stores: dict[int, Store] = {}
+
+    async def recover(self, partitions: Sequence[int]) -> dict[int, Recovered]:
+        """The state of those partitions, local database and changelog together.
+
+        Raises
+        ------
+        StateRefused
+            It does not belong to this cluster or catalogue, or the changelog ends before it.
+        """
+        stores = {number: await asyncio.to_thread(self._open, number) for number in partitions}
+        tails = {number: _Tail(store) for number, store in stores.items()}
+        await self._read_tails(tails)
+        recovered = {}
+        for number, tail in tails.items():
+            await self._mend(number, tail)
+            marker = tail.store.marker
+            if marker is not None:
+                self._check(number, marker)
+            recovered[number] = Recovered(await asyncio.to_thread(tail.store.rows), marker)
+        return recovered
+
+    async def flush(self, partition: int, rows: Rows, marker: Marker) -> None:
+        """Make those rows and the marker the partition's state."""
+        entries = [Entry(customer, row) for customer, row in zip(rows.customers, rows.rows, strict=True)]
+        await self._commit(partition, self.stores[partition], entries, marker)
+
+    def row(self, partition: int, customer: bytes) -> bytes | None:
+        """The customer's row as last flushed."""
+        return self.stores[partition].row(customer)
+
+    def close(self, partitions: Sequence[int] | None = None) -> None:
+        """Close the stores of those partitions, or all."""
+        for number in list(self.stores) if partitions is None else partitions:
+            store = self.stores.pop(number, None)
+            if store is not None:
+                store.close()
+
+    def retain(self, partitions: set[int]) -> None:
+        """Close the stores of all other partitions."""
+        self.close([number for number in self.stores if number not in partitions])
+
+    def _open(self, number: int) -> Store:
+        if number not in self.stores:
+            self.stores[number] = Store(self._cluster.state_dir / self._topic / str(number))
+        return self.stores[number]
+
+    async def _commit(self, partition: int, store: Store, entries: list[Entry], marker: Marker | None) -> None:
+        """Rows, then the marker that makes them count, then the database: each only after the one before is safe."""
+        writer = Writer(self._sender, self._topic, partition)
+        for at in range(0, len(entries), SLICE_ROWS):
+            for entry in entries[at : at + SLICE_ROWS]:
+                writer.add(entry.key, entry.row)
+            await writer.send()
+        await writer.acknowledged(writer.cut())
+        writer.add(MARKER, msgspec.json.encode(marker))
+        written = await writer.acknowledged(writer.cut())
+        await asyncio.to_thread(store.write, entries, marker, written.end)
+
+    async def _mend(self, number: int, tail: _Tail) -> None:
+        """Overwrite rows of an unfinished flush by what counts."""
+        if tail.pending:
+            entries = [Entry(key[len(ROW) :], tail.store.row(key[len(ROW) :])) for key in tail.pending]
+            await self._commit(number, tail.store, entries, tail.store.marker)
+
+    async def _read_tails(self, tails: dict[int, _Tail]) -> None:
+        """Bring the stores to the end of their changelogs."""
+        if not tails:
+            return
+        reader = AIOKafkaConsumer(
+            bootstrap_servers=self._cluster.address,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            max_partition_fetch_bytes=FETCH_BYTES,
+        )
+        await reader.start()
+        try:
+            places = {number: TopicPartition(self._topic, number) for number in tails}
+            reader.assign(list(places.values()))
+            first = await reader.beginning_offsets(list(places.values()))
+            for number, place in places.items():
+                reader.seek(place, max(tails[number].store.changelog_position, first[place]))
+            await self._read(reader, tails, places)
+        except OffsetOutOfRangeError:
+            raise self._shorter() from None
+        finally:
+            await reader.stop()
+
+    async def _read(self, reader: Any, tails: dict[int, _Tail], places: dict[int, TopicPartition]) -> None:
+        """Read until every partition stands at its end, as fetches tell it (the embedded broker knows it no other way)."""
+        left = dict(places)
+        deadline = asyncio.get_running_loop().time() + STUCK_AFTER_S
+        while left:
+            got = await reader.getmany(*left.values(), timeout_ms=FETCH_WAIT_MS)
+            for number, place in list(left.items()):
+                if records := got.get(place):
+                    await asyncio.to_thread(tails[number].take, records)
+                    deadline = asyncio.get_running_loop().time() + STUCK_AFTER_S
+                end, position = reader.highwater(place), await reader.position(place)
+                if end is not None and position > end:
+                    raise self._shorter()
+                if end is not None and position >= end:
+                    await asyncio.to_thread(tails[number].finish, position)
+                    del left[number]
+                    reader.pause(place)
+            if asyncio.get_running_loop().time() > deadline:
+                raise StateRefused(
+                    f"the changelog {self._topic!r} could not be read to its end: the broker does not answer"
+                )
+
+    def _shorter(self) -> StateRefused:
+        return StateRefused(
+            f"the changelog {self._topic!r} ends before the state in {self._cluster.state_dir}: it was created anew, or the "
+            f"broker forgot it. Compute the state anew with: {rebuild_command(self._file)}"
+        )
+
+    def _check(self, number: int, marker: Marker) -> None:
+        """Refuse a marker of another cluster, topic, spread or catalogue."""
+        cluster, mend = self._cluster, f"Compute the state anew with: {rebuild_command(self._file)}"
+        if marker.cluster != cluster.id:
+            raise StateRefused(
+                f"the state of partition {number} belongs to cluster {marker.cluster}, this is {cluster.id}. {mend}"
+            )
+        if marker.partitions != cluster.partitions:
+            raise StateRefused(
+                f"the state was kept over {marker.partitions} partitions, the topics have {cluster.partitions} now. {mend}"
+            )
+        for topic, kept in marker.topics.items():
+            if topic in cluster.topic_ids and cluster.topic_ids[topic] != kept:
+                raise StateRefused(
+                    f"topic {topic!r} was created anew since the state was kept, so its offsets mean others. {mend}"
+                )
+
+
+class _Tail:
+    """The changelog after a store's position, taken in until its end."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.pending: dict[bytes, bytes | None] = {}
+
+    def take(self, records: Sequence[Any]) -> None:
+        """Take records in; rows wait for their marker."""
+        for record in records:
+            if record.key != MARKER:
+                self.pending[record.key] = record.value
+                continue
+            entries = [Entry(key[len(ROW) :], row) for key, row in self.pending.items()]
+            self.store.write(entries, msgspec.json.decode(record.value, type=Marker | None), record.offset + 1)
+            self.pending.clear()
+
+    def finish(self, position: int) -> None:
+        """Note the end where nothing is left over."""
+        if not self.pending and position > self.store.changelog_position:
+            self.store.write((), self.store.marker, position)

@@ -1,0 +1,164 @@
+"""What the dashboard and the API show, and what a worker has to answer for it.
+
+The worker implements `View`; nothing here knows how. Every method is called on the worker's event loop, so it
+answers from memory and at once. Times are ISO 8601 in UTC, titles are texts by language (`en`, `zh`).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from schemas.catalogue import TagKind, Unit
+from schemas.records import Change, CustomerTags, Value
+
+Titles = dict[str, str]
+
+
+class State(StrEnum):
+    """Where the worker stands."""
+
+    STARTING, RECOVERING, RUNNING, DONE = "starting", "recovering", "running", "done"
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """The worker in a line.
+
+    Attributes
+    ----------
+    clock
+        `wall` or `event`.
+    events, changes, dead, late, duplicates
+        Counts since the worker started.
+    event_time
+        Newest event time applied; None before the first.
+    progress
+        Between 0 and 1 where the end of the input is known, else None.
+    currency
+        Code shown beside money; empty shows none.
+    timezone
+        Zone in which the page shows times.
+    """
+
+    catalogue: str
+    title: Titles
+    clock: str
+    state: State
+    events: int
+    events_per_s: float
+    changes: int
+    customers: int
+    event_time: str | None
+    dead: int
+    late: int
+    duplicates: int
+    progress: float | None = None
+    currency: str = ""
+    timezone: str = "UTC"
+
+
+class SourceView(msgspec.Struct, frozen=True):
+    """A source and how fresh it is; `lag` is the number of records not read yet, None where it is not known."""
+
+    name: str
+    topic: str
+    events: int
+    newest: str | None
+    age_s: float | None
+    lag: int | None
+    at_end: bool
+
+
+class TagView(msgspec.Struct, frozen=True):
+    """A tag and how many customers have each value.
+
+    Attributes
+    ----------
+    waits
+        Why the tag can't be said yet (`warming`), or an empty text.
+    counts
+        Customers by value, in the order of the tag's values; a boolean tag's values are `false` and `true`.
+    """
+
+    name: str
+    title: Titles
+    kind: TagKind
+    owner: str
+    about: Titles
+    waits: str
+    boolean: bool
+    counts: dict[str, int]
+
+
+class SegmentView(msgspec.Struct, frozen=True):
+    """A segment and how many customers are in it."""
+
+    name: str
+    title: Titles
+    about: Titles
+    customers: int
+
+
+class FeatureView(msgspec.Struct, frozen=True):
+    """What a feature is called and measured in, so that its values can be read."""
+
+    name: str
+    title: Titles
+    unit: Unit
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Why a customer has a tag or is in a segment, since when, and what would flip it."""
+
+    name: str
+    title: Titles
+    value: bool | str | None
+    since: str | None
+    cause: str | None
+    rule: str
+    because: dict[str, Value]
+    flips: str
+
+
+class CustomerDetail(CustomerTags, frozen=True):
+    """All that is said about a customer, and why."""
+
+    explanations: list[Explanation]
+
+
+class View(Protocol):
+    """What a worker tells about itself and its customers."""
+
+    def summary(self) -> Summary:
+        """The worker in a line."""
+
+    def sources(self) -> list[SourceView]:
+        """Every source, in the catalogue's order."""
+
+    def features(self) -> list[FeatureView]:
+        """Every feature, in the catalogue's order."""
+
+    def tags(self) -> list[TagView]:
+        """Every tag, in the catalogue's order."""
+
+    def segments(self) -> list[SegmentView]:
+        """Every segment, in the catalogue's order."""
+
+    def recent(self, limit: int) -> list[Change]:
+        """The last changes, newest first, at most `limit`."""
+
+    def customer(self, customer_id: str) -> CustomerTags | None:
+        """What is said about a customer; None where this worker has no such customer."""
+
+    def explain(self, customer_id: str) -> list[Explanation] | None:
+        """Why, for every tag and segment; None where this worker has no such customer."""
+
+
+def detail(view: View, customer_id: str) -> CustomerDetail | None:
+    """A customer with explanations; None where this worker has no such customer."""
+    found = view.customer(customer_id)
+    if found is None:
+        return None
+    return CustomerDetail(**msgspec.structs.asdict(found), explanations=view.explain(customer_id) or [])

@@ -1,0 +1,182 @@
+"""The two shipped catalogues load, hold what customer teams ask for, and stay small and readable."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from schemas import rules
+from schemas.catalogue import Aggregation, Catalogue, Category, FieldKind, Levels, Quantiles, Score, Tag, TagKind, When
+from schemas.loading import load
+from schemas.loading_tags import rests_on
+from streams.commands.check import base, row_bytes
+
+FEWEST = {
+    "bank": {"features": 20, "tags": 30, "segments": 8, "targets": 2},
+    "retail": {"features": 12, "tags": 20, "segments": 6, "targets": 1},
+}
+BOTH = pytest.mark.parametrize("name", ["bank", "retail"])
+
+
+@functools.cache
+def shipped(name: str) -> Catalogue:
+    """A shipped catalogue."""
+    return load(Path(str(resources.files("schemas").joinpath(f"{name}.yaml"))))
+
+
+@BOTH
+def test_it_has_enough_of_everything(name: str) -> None:
+    catalogue = shipped(name)
+    assert catalogue.name == name
+    for what, least in FEWEST[name].items():
+        assert len(getattr(catalogue, what)) >= least
+    assert catalogue.triggers
+
+
+@BOTH
+def test_it_has_tags_of_all_five_kinds_and_of_every_sort_of_rule(name: str) -> None:
+    tags = shipped(name).tags
+    assert {tag.kind for tag in tags} == set(TagKind)
+    assert {type(tag.rule) for tag in tags} == {When, Levels, Category, Quantiles, Score}
+
+
+@BOTH
+def test_everything_is_titled_in_english_and_chinese(name: str) -> None:
+    catalogue = shipped(name)
+    for item in (
+        catalogue,
+        *catalogue.features,
+        *catalogue.tags,
+        *catalogue.segments,
+        *catalogue.targets,
+        *catalogue.triggers,
+    ):
+        assert item.title["en"] != item.name, item.name
+        assert any("\u4e00" <= letter <= "\u9fff" for letter in item.title["zh"]), item.name
+    titles = Counter(tag.title["zh"] for tag in catalogue.tags)
+    assert max(titles.values()) == 1
+
+
+@BOTH
+def test_every_tag_has_an_owner_and_a_definition_that_both_sides_read(name: str) -> None:
+    catalogue = shipped(name)
+    for tag in catalogue.tags:
+        assert tag.owner
+        assert tag.about["en"]
+        assert any("\u4e00" <= letter <= "\u9fff" for letter in tag.about["zh"]), tag.name
+    for segment in catalogue.segments:
+        assert segment.about["en"]
+        assert segment.about["zh"]
+
+
+@BOTH
+def test_every_feature_is_used_by_a_tag_segment_or_target(name: str) -> None:
+    catalogue = shipped(name)
+    named = {name for tag in catalogue.tags for name in rests_on(tag.rule)}
+    named |= {name.name for segment in catalogue.segments for name in rules.names_in(segment.rule)}
+    named |= {name for target in catalogue.targets for name in target.features}
+    used = set(base(catalogue, named).features)
+    assert {feature.name for feature in catalogue.features} - used == set()
+
+
+@BOTH
+def test_a_row_takes_at_most_4_kilobytes(name: str) -> None:
+    assert row_bytes(shipped(name)) <= 4096
+
+
+@BOTH
+def test_the_life_cycle_leads_from_new_to_lost_and_back(name: str) -> None:
+    catalogue = shipped(name)
+    assert catalogue.tag("lifecycle").values == ("new", "back", "active", "cooling", "dormant", "lost")
+    order = catalogue.tag_order
+    assert order.index("coming_back") < order.index("lifecycle")
+
+
+@BOTH
+def test_activity_has_tiers(name: str) -> None:
+    assert shipped(name).tag("activity").values == ("high", "middle", "low", "none")
+
+
+@BOTH
+def test_quantile_and_score_tags_say_why_they_wait(name: str) -> None:
+    waiting = {tag.name: tag.waits for tag in shipped(name).tags if tag.waits}
+    predicted = {tag.name for tag in shipped(name).tags if isinstance(tag.rule, Score)}
+    assert waiting.keys() == {"rfm_recency", "rfm_frequency", "rfm_monetary"} | predicted
+    assert all("by this version" in reason for reason in waiting.values())
+
+
+def test_the_bank_predicts_deposits_and_churn() -> None:
+    bank = shipped("bank")
+    deposit, churn = bank.targets
+    assert (deposit.name, deposit.label.source, deposit.label.within_ms) == ("deposit", "outcomes", 30 * 86_400_000)
+    assert deposit.label.arrives_within_ms == 86_400_000
+    assert (churn.name, churn.label.absent, churn.label.source) == ("churn", ("transactions", "app_logs"), None)
+    for tag in (bank.tag("deposit_intent"), bank.tag("churn_risk")):
+        assert isinstance(tag.rule, Score)
+        assert tag.rule.names == ("high", "middle", "low")
+        assert tag.rule.margin > 0
+
+
+def test_the_shop_predicts_coupon_redemptions_within_30_days() -> None:
+    (target,) = shipped("retail").targets
+    assert (target.label.source, target.label.within_ms) == ("redemptions", 30 * 86_400_000)
+
+
+WANTED = {
+    "bank": (
+        "large_inflow inflow_surge outflow_surge funds_spreading funds_gathering income_level balance_tier preferred_channel "
+        "preferred_hour birthday_month vip rfm_recency rfm_frequency rfm_monetary coming_back complained salary_here"
+    ),
+    "retail": (
+        "favourite_department preferred_hour discount_sensitivity coupon_user value_tier vip basket_size second_purchase_due "
+        "rfm_recency rfm_frequency rfm_monetary coming_back spending_falling age_band"
+    ),
+}
+
+
+@BOTH
+def test_it_says_what_the_teams_ask_for(name: str) -> None:
+    assert set(WANTED[name].split()) <= {tag.name for tag in shipped(name).tags}
+
+
+@BOTH
+def test_event_sources_drop_duplicates_by_id_and_profiles_have_none(name: str) -> None:
+    for source in shipped(name).sources:
+        assert (source.id is None) == source.profile
+
+
+def test_the_fields_are_those_of_the_records() -> None:
+    bank, retail = shipped("bank"), shipped("retail")
+    seconds = bank.source("app_logs").field("seconds")
+    assert (seconds.kind, seconds.decimals, seconds.path, seconds.optional) == (
+        FieldKind.NUMBER,
+        1,
+        ("payload", "seconds"),
+        True,
+    )
+    assert bank.source("profiles").field("birth_month").values[0] == "01"
+    assert bank.source("profiles").field("city").all_values[-1] == "other"
+    assert bank.offset_ms == 8 * 3_600_000
+    assert retail.offset_ms == -5 * 3_600_000
+    assert retail.source("purchases").field("department").all_values[-1] == "other"
+    assert retail.source("profiles").topic == "household-profiles"
+    assert len(retail.source("profiles").field("income").values) == 12
+
+
+@BOTH
+def test_hold_is_only_where_flapping_would_be_and_freshness_is_kept(name: str) -> None:
+    held: list[Tag] = [tag for tag in shipped(name).tags if tag.hold_ms]
+    assert all(tag.boolean and tag.kind is TagKind.BEHAVIOUR for tag in held)
+
+
+def test_computed_features_come_after_what_they_rest_on() -> None:
+    for name in ("bank", "retail"):
+        seen: set[str] = set()
+        for feature in shipped(name).features:
+            if feature.aggregation is Aggregation.COMPUTE and feature.compute is not None:
+                assert {part.name for part in rules.names_in(feature.compute)} <= seen
+            seen.add(feature.name)

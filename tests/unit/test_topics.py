@@ -1,0 +1,87 @@
+"""The table of topics: names, roles, partitions, cleanup, and the generations of the changelog."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from schemas.catalogue import Catalogue
+from schemas.loading import load
+from schemas.topics import Changelog, Cleanup, Role, Spread, Topic, newest_changelog, topics_of
+from streams.broker import BrokerError
+from streams.cluster import Found, shared_partitions
+
+LOG = Changelog(1, "0123456789abcdef", "livetags-everything")
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return load(Path(__file__).parents[1] / "everything.yaml")
+
+
+@pytest.fixture(scope="module")
+def topics(catalogue: Catalogue) -> tuple[Topic, ...]:
+    return topics_of(catalogue, LOG)
+
+
+def test_a_catalogue_has_its_sources_five_outputs_control_and_the_changelog(topics: tuple[Topic, ...]) -> None:
+    assert [topic.name for topic in topics] == [
+        "pay",
+        "look",
+        "who",
+        "tag-changes",
+        "segment-changes",
+        "customer-tags",
+        "dead-letters",
+        "late-events",
+        "control",
+        "livetags-everything-changelog-1-01234567",
+    ]
+
+
+def test_what_holds_state_is_compacted_and_the_rest_expires(topics: tuple[Topic, ...]) -> None:
+    compacted = {topic.role for topic in topics if topic.cleanup is Cleanup.COMPACT}
+    assert compacted == {Role.CUSTOMER_TAGS, Role.CONTROL, Role.CHANGELOG}
+
+
+def test_everything_but_control_is_spread_alike(topics: tuple[Topic, ...]) -> None:
+    assert {topic.role for topic in topics if topic.spread is Spread.SINGLE} == {Role.CONTROL}
+    assert {topic.partitions(8) for topic in topics if topic.role is not Role.CONTROL} == {8}
+
+
+def test_the_prefix_names_what_livetags_writes_but_no_source(catalogue: Catalogue) -> None:
+    names = {topic.role: topic.name for topic in topics_of(catalogue, LOG, "shop.")}
+    assert names[Role.TAG_CHANGES] == "shop.tag-changes"
+    assert names[Role.CONTROL] == "shop.control"
+    assert names[Role.SOURCE] == "who"
+
+
+def test_the_newest_generation_of_the_changelog_is_in_force() -> None:
+    there = ["a-changelog-2-ffff0000", "a-changelog-10-01234567", "ab-changelog-99-01234567", "a-changelog-x-1"]
+    newest = newest_changelog("a", there)
+    assert newest is not None
+    assert newest.generation == 10
+    assert newest.holds("0123456789abcdef")
+    assert not newest.holds("ffff000000000000")
+
+
+def test_no_changelog_means_that_the_app_never_ran() -> None:
+    assert newest_changelog("a", ["b-changelog-1-01234567"]) is None
+
+
+def test_topics_that_are_there_decide_the_number_of_partitions(topics: tuple[Topic, ...]) -> None:
+    found = {name: Found(name, "", 3) for name in ("pay", "who")}
+    assert shared_partitions(topics, found, 8) == 3
+    assert shared_partitions(topics, {}, 8) == 8
+
+
+def test_unequal_partitions_are_refused_with_each_topics_number(topics: tuple[Topic, ...]) -> None:
+    found = {"pay": Found("pay", "", 4), "look": Found("look", "", 8)}
+    with pytest.raises(BrokerError, match=r"same number of partitions, but they have: pay 4, look 8"):
+        shared_partitions(topics, found, 8)
+
+
+def test_control_has_one_partition(topics: tuple[Topic, ...]) -> None:
+    with pytest.raises(BrokerError, match=r"'control' has 4 partitions, it must have 1"):
+        shared_partitions(topics, {"control": Found("control", "", 4)}, 8)

@@ -1,0 +1,206 @@
+"""The page's fragments: bars, changes, sources, one customer; and that nothing from outside becomes HTML."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import pytest
+
+from schemas.catalogue import TagKind, Unit
+from schemas.records import Cause, SegmentChange, TagChange, Value
+from streams.web import bars, dossier, feed, headline
+from streams.web.rendering import Rendering, render
+from streams.web.snapshots import Board, Snapshots
+from streams.web.view import CustomerDetail, Explanation, SegmentView, SourceView, State, Summary, TagView, detail
+from streams.web.words import Language
+from tests.browser.fake_view import FakeView
+
+EN, ZH = Language.EN, Language.ZH
+AT = "2025-01-05T01:12:33.123Z"
+EVIL = "\"'><script>alert(1)</script>&{}"
+TITLE = {"en": "Large inflow", "zh": "大额资金流入"}
+SUMMARY = Summary(
+    "bank", {"en": "Bank", "zh": "银行"}, "event", State.RUNNING, 2_000, 12.0, 50, 200, AT, 1, 2, 3, 0.25, "CNY", "UTC"
+)  # fmt: skip
+INFLOW = TagView("large_inflow", TITLE, TagKind.BEHAVIOUR, "deposits", {}, "", True, {"false": 150, "true": 50})
+LIFECYCLE = TagView("lifecycle", {}, TagKind.LIFECYCLE, "", {}, "", False, {"active": 120, "cooling": 40, "lost": 0})
+SCORE = TagView("intent", {}, TagKind.PREDICTED, "", {}, "its model is not learned yet", False, {})
+BECAUSE: dict[str, Value] = {"inflow_1h": "61000.50", "lifecycle": "active"}
+ENTERS = SegmentChange("a1", "C1", "prospects", False, True, AT, Cause.TIME, 1, BECAUSE)
+TURNS = TagChange("a2", "C2", "large_inflow", True, False, AT, Cause.LATE, 1, {})
+
+
+def board(**changed: Any) -> Board:
+    """A small bank's board."""
+    usual: dict[str, Any] = {
+        "summary": SUMMARY,
+        "sources": [SourceView("transactions", "tx", 2_000, AT, 5.0, 12, False)],
+        "tags": [INFLOW, LIFECYCLE, SCORE],
+        "segments": [SegmentView("prospects", {"en": "Prospects"}, {}, 20)],
+        "changes": [ENTERS, TURNS],
+        "changes_per_s": 2.0,
+        "rates": [10.0, 12.0],
+        "titles": {"large_inflow": TITLE, "inflow_1h": {"en": "Inflow in 1 hour", "zh": "一小时入账"}},
+        "units": {"inflow_1h": Unit.MONEY},
+    }
+    return Board(**(usual | changed))
+
+
+def plain(html: str) -> str:
+    """The text that is seen."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html)).strip()
+
+
+def test_a_boolean_tag_shows_the_customers_that_have_it_and_their_share() -> None:
+    html = bars.tags_card(board(tags=[INFLOW]), EN)
+    assert "Large inflow 大额资金流入 50 25 %" in plain(html)
+    assert "width:25.000%" in html
+
+
+def test_the_page_language_puts_its_title_first() -> None:
+    assert "大额资金流入 Large inflow" in plain(bars.tags_card(board(), ZH))
+
+
+def test_a_level_tag_shows_its_values_in_order_and_leaves_room_for_the_unknown() -> None:
+    html = bars.tags_card(board(tags=[LIFECYCLE]), EN)
+    assert "lifecycle 160 80 % active 120 cooling 40 lost 0" in plain(html)
+    assert re.findall(r"width:([\d.]+)%", html) == ["60.000", "20.000", "0.000"]
+
+
+def test_a_warming_tag_says_so_and_why_instead_of_zero_customers() -> None:
+    text = plain(bars.tags_card(board(tags=[SCORE]), EN))
+    assert "intent warming its model is not learned yet" in text
+    assert "0 %" not in text
+
+
+def test_tags_stand_by_kind_whatever_their_order() -> None:
+    text = plain(bars.tags_card(board(tags=[SCORE, LIFECYCLE, INFLOW]), EN))
+    assert text.index("Behaviour") < text.index("Life cycle") < text.index("Predicted")
+
+
+def test_bars_are_empty_before_there_is_a_customer() -> None:
+    empty = msgspec.structs.replace(SUMMARY, customers=0)
+    html = bars.segments_card(board(summary=empty, segments=[SegmentView("prospects", {}, {}, 0)]), EN)
+    assert "width:0%" in html
+
+
+def test_a_change_says_who_what_why_and_with_which_values() -> None:
+    text = plain(feed.feed_card(board(), EN))
+    assert "01:12:33 2025-01-05 prospects enters C1 time passed Inflow in 1 hour 61,000.50 CNY" in text
+    assert "Large inflow 大额资金流入 on → off C2 late event" in text
+
+
+def test_where_there_are_many_changes_the_list_says_that_it_shows_a_few() -> None:
+    assert "a few of 612 a second" in plain(feed.feed_card(board(changes_per_s=612.0), EN))
+    assert "a few of" not in plain(feed.feed_card(board(), EN))
+
+
+def test_before_the_first_change_the_list_says_so() -> None:
+    assert "No tag or segment has changed yet." in plain(feed.feed_card(board(changes=[]), EN))
+
+
+def test_figures_name_what_was_set_aside_and_the_catalogues_time() -> None:
+    shanghai = msgspec.structs.replace(SUMMARY, timezone="Asia/Shanghai")
+    text = plain(headline.figures(board(summary=shanghai), EN))
+    assert "Set aside 6 1 unreadable · 2 late · 3 repeated" in text
+    assert "Event time 09:12:33 2025-01-05" in text
+    assert "Changes 50 25 per 1,000 events" in text
+
+
+def test_figures_before_the_first_event_are_no_error() -> None:
+    nothing = msgspec.structs.replace(SUMMARY, events=0, events_per_s=0.0, event_time=None, progress=None)
+    text = plain(headline.figures(board(summary=nothing, rates=[0.0, 0.0]), EN))
+    assert "Event time – no event yet" in text
+    assert "progress" not in headline.masthead(board(summary=nothing), EN)
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_every_state_has_its_word(state: State) -> None:
+    html = headline.masthead(board(summary=msgspec.structs.replace(SUMMARY, state=state)), ZH)
+    assert state not in plain(html)
+
+
+@pytest.mark.parametrize(
+    ("source", "style", "said"),
+    [
+        (SourceView("s", "s", 1, AT, 5.0, 12, False), "fresh", "5 s ago 1 events 2025-01-05 01:12 12 behind reading"),
+        (SourceView("s", "s", 1, AT, 7200.0, 12, False), "stale", "2 h ago"),
+        (SourceView("s", "s", 1, AT, 7200.0, 0, True), "quiet", "read to its end"),
+        (SourceView("s", "s", 0, None, None, None, False), "quiet", "nothing read yet 0 events lag unknown reading"),
+    ],
+)
+def test_a_source_tells_its_age_and_only_one_that_is_behind_is_stale(source: SourceView, style: str, said: str) -> None:
+    html = headline.sources_card(board(sources=[source]), EN)
+    assert f'class="pill {style}"' in html
+    assert said in plain(html)
+
+
+def test_one_customer_shows_what_is_so_before_what_is_not_and_why() -> None:
+    explained = [
+        Explanation(
+            "large_inflow", TITLE, True, AT, "event", "inflow_1h >= 50_000", {"inflow_1h": "61000.50"}, "falls"
+        ),
+        Explanation("intent", {}, None, None, None, "", {}, ""),
+    ]
+    customer = CustomerDetail(
+        "C1", AT, {"intent": None, "large_inflow": True, "lifecycle": "active"}, {"prospects": AT},
+        {"inflow_1h": "61000.50", "visits": None}, {"intent": "warming"}, explained,
+    )  # fmt: skip
+    text = plain(dossier.dossier(customer, board(), EN))
+    assert "Segments prospects since 2025-01-05 01:12 in" in text
+    assert "Rule inflow_1h &gt;= 50_000 With Inflow in 1 hour 61,000.50 CNY Last changed by event" in text
+    assert "Tags 2" in text
+    assert text.index("lifecycle") < text.index("Not now 1") < text.index("intent warming")
+    assert "Features Inflow in 1 hour 一小时入账 61,000.50 CNY visits –" in text
+
+
+def test_a_customer_in_no_segment_is_said_to_be_in_none() -> None:
+    customer = CustomerDetail("C1", AT, {}, {}, {}, {}, [])
+    assert "In no segment." in plain(dossier.dossier(customer, board(), EN))
+
+
+def test_nothing_from_outside_becomes_html() -> None:
+    titles = {"en": EVIL, "zh": EVIL}
+    summary = msgspec.structs.replace(SUMMARY, catalogue=EVIL, title=titles, currency=EVIL, timezone=EVIL)
+    tags = [
+        TagView(EVIL, titles, TagKind.VALUE, EVIL, titles, "", False, {EVIL: 3}),
+        TagView(EVIL, titles, TagKind.VALUE, EVIL, titles, EVIL, True, {}),
+    ]
+    changes = [
+        TagChange(EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, Cause.EVENT, 1, {EVIL: EVIL, "money": EVIL}),
+        SegmentChange(EVIL, EVIL, EVIL, False, True, EVIL, Cause.EVENT, 1, {EVIL: EVIL}),
+    ]
+    evil = board(
+        summary=summary,
+        tags=tags,
+        changes=changes,
+        titles={EVIL: titles},
+        units={"money": Unit.MONEY, EVIL: Unit.TIME},
+        sources=[SourceView(EVIL, EVIL + "2", 1, EVIL, 1.0, 1, True)],
+        segments=[SegmentView(EVIL, titles, titles, 1)],
+    )
+    why = Explanation(EVIL, titles, EVIL, EVIL, EVIL, EVIL, {EVIL: EVIL}, EVIL)
+    customer = CustomerDetail(EVIL, EVIL, {EVIL: EVIL}, {EVIL: EVIL}, {EVIL: EVIL}, {EVIL: EVIL}, [why])
+    for language in Language:
+        parts = [*msgspec.structs.astuple(render(evil, language)), dossier.dossier(customer, evil, language)]
+        for html in [*parts, dossier.nobody(EVIL, language)]:
+            assert "<script" not in html
+            assert "\"'>" not in html
+
+
+def test_fragments_are_made_once_a_board_and_language() -> None:
+    now_s = [5.0]
+    rendering = Rendering(Snapshots(FakeView(lambda: now_s[0]), lambda: now_s[0]))
+    first = rendering.fragments(EN)
+    assert rendering.fragments(EN) is first
+    assert rendering.fragments(ZH) is not first
+    now_s[0] += 1
+    assert rendering.fragments(EN) is not first
+
+
+def test_an_unknown_customer_is_named_as_such() -> None:
+    view = FakeView(lambda: 5.0)
+    assert detail(view, "nobody") is None
+    assert "No such customer on this worker." in Rendering(Snapshots(view)).dossier("nobody", EN)
