@@ -28,6 +28,7 @@ TOP: Final = (
     "segments",
     "triggers",
 )
+REQUIRED: Final = {"catalogue": "a name", "timezone": "a name such as Asia/Shanghai", "sources": "a source"}
 # ISO 4217: the currencies whose minor unit is not a hundredth.
 EXPONENTS: Final = dict.fromkeys(("JPY", "KRW", "VND", "CLP", "ISK", "UGX", "XAF", "XOF", "PYG", "RWF"), 0) | (
     dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)
@@ -51,17 +52,11 @@ def load(path: Path) -> Catalogue:
 
 
 def loads(text: str, file: str = "catalogue.yaml") -> Catalogue:
-    """The catalogue in a text; `file` is named in mistakes.
-
-    Raises
-    ------
-    CatalogueError
-        With every mistake in it.
-    """
+    """The catalogue in a text; `file` is named in mistakes, all of which a CatalogueError holds."""
     document = Document(text, file)
     top = document.top
     top.only(TOP, "a catalogue")
-    for key, what in (("catalogue", "a name"), ("timezone", "a name such as Asia/Shanghai"), ("sources", "a source")):
+    for key, what in REQUIRED.items():
         top.require(key, what)
     name, version = top.text("catalogue"), top.integer("version", 1, 1, 2**31)
     title = top.titles("title", name)

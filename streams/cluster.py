@@ -22,7 +22,7 @@ from streams.broker import BrokerError
 from streams.config import Settings
 
 OFFSET_FOR_LEADER_EPOCH = 23  # every Kafka since 0.11 answers it, the embedded broker does not
-REACH_WITHIN_MS = 8_000
+REACH_WITHIN_MS = 4_000
 STAMP = "state.json"
 
 

@@ -15,6 +15,8 @@ class SourceCount(msgspec.Struct):
 
     Attributes
     ----------
+    events
+        Offsets dealt with, whatever became of their records.
     newest_ms
         Largest event time applied; None before the first.
     lag
@@ -36,6 +38,7 @@ class Counters:
         self.events = 0
         self.duplicates = 0
         self.late = 0
+        self.superseded = 0
         self.flushes = 0
         self.changes: Counter[str] = Counter()
         self.dead: Counter[str] = Counter()
@@ -48,10 +51,18 @@ class Counters:
         """Count an output."""
         self.events += output.applied
         self.duplicates += output.duplicates
+        self.superseded += output.superseded
         self.late += len(output.late)
         self.changes.update(change.cause.value for change in output.changes)
         self.dead.update(letter.reason for letter in output.dead)
         self.recent.extend(output.changes[-(self.recent.maxlen or 0) :])
+
+    def reached(self, source: str, records: int, newest_ms: int | None) -> None:
+        """Note records of a source that were dealt with, and its newest event time in a partition."""
+        count = self.sources[source]
+        count.events += records
+        if newest_ms is not None and newest_ms > (count.newest_ms or 0):
+            count.newest_ms = newest_ms
 
     def lag(self, source: str, partition: int, records: int | None, at_end: bool) -> None:
         """Note how far a partition of a source is behind."""

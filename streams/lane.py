@@ -135,6 +135,7 @@ class _Consumer(driver.Consumer):
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         self._begins: dict[TP, int] = {}
+        self.received: dict[TP, int] = {}
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
@@ -184,22 +185,23 @@ class _Consumer(driver.Consumer):
         self._begins = await self._thread.place_at(
             {place: offset for place, offset in offsets.items() if place in assigned}
         )
+        self.received = dict(self._begins)
         self._read_offset.clear()
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Nothing: Faust's watch over its own acknowledgements says nothing here."""
 
     def at_end(self, place: TP) -> bool:
-        """Whether all there is of a place has been handed on."""
+        """Whether all there is of a place has been received; batches under way make position and received differ."""
         state = self._thread.standing(place)
         if state is None or state.highwater is None:
             return False
-        return bool(self._begins.get(place) == state.position >= state.highwater)
+        return bool(self.received.get(place) == state.position >= state.highwater)
 
     def behind(self, place: TP) -> int | None:
-        """How many offsets of a place were not handed on yet, None where that is not known."""
-        state, begin = self._thread.standing(place), self._begins.get(place)
-        return None if state is None or state.highwater is None or begin is None else max(0, state.highwater - begin)
+        """How many offsets of a place were not received yet, None where that is not known."""
+        state, at = self._thread.standing(place), self.received.get(place)
+        return None if state is None or state.highwater is None or at is None else max(0, state.highwater - at)
 
 
 class _Transport(driver.Transport):
@@ -261,12 +263,16 @@ class Lane:
         consumer: Any = self.app.consumer
         return consumer  # type: ignore[no-any-return]
 
+    def received(self, batch: Batch) -> None:
+        """Note that a batch has come out of the lane: only then may its place be at its end."""
+        self._consumer.received[TP(batch.place.topic, batch.place.partition)] = batch.end
+
     def at_end(self, place: Place) -> bool:
-        """Whether all there is of a place has been handed on."""
+        """Whether all there is of a place has been received."""
         return self._consumer.at_end(TP(place.topic, place.partition))
 
     def behind(self, place: Place) -> int | None:
-        """How many offsets of a place were not handed on yet, None where that is not known."""
+        """How many offsets of a place were not received yet, None where that is not known."""
         return self._consumer.behind(TP(place.topic, place.partition))
 
     def pause(self, places: Iterable[Place]) -> None:

@@ -21,6 +21,8 @@ from schemas.values import iso
 from streams.arena import Arena
 from streams.engine import codec, kernel
 from streams.engine.apply import Batch, Scratch
+from streams.engine.evaluate import SPARE
+from streams.engine.explain import Explanation, explain
 from streams.engine.kernel import Out, Status
 from streams.engine.layout import NOW
 from streams.engine.plan import Plan
@@ -104,9 +106,9 @@ class Partition:
             changes=np.zeros(_CHANGES + len(tables.rules), dtype=kernel.CHANGE),
             because=np.zeros(_CHANGES * 4 + len(tables.because)),
             count=np.zeros(2, dtype=np.int64),
-            registers=np.full(max(names, 1), np.nan),
+            registers=np.full(names + SPARE, np.nan),
             codes=np.zeros(max(len(tables.rules), 1), dtype=np.int64),
-            scratch=Scratch(np.full(self.plan.columns, np.nan), np.zeros(len(tables.wheres) + 1, dtype=np.bool_)),
+            scratch=Scratch(np.full(self.plan.columns + SPARE, np.nan), np.zeros(len(tables.wheres) + 1, dtype=np.bool_)),
         )
 
     def push(self, source: str, records: list[Incoming]) -> None:
@@ -343,6 +345,13 @@ class Partition:
         if slot is None or self.arena.state.rows[slot, NOW] == MISSING:
             return None
         return self.sayer.customer_tags(slot)
+
+    def explain(self, customer: str) -> list[Explanation] | None:
+        """Why the customer has every tag and segment; None for one that is not known."""
+        slot = self.arena.slots.get(customer)
+        if slot is None or self.arena.state.rows[slot, NOW] == MISSING:
+            return None
+        return explain(self.plan, self.arena.state.rows[slot].copy())
 
     def take_published(self) -> list[CustomerTags]:
         """What to publish of every customer with a change since the last call."""

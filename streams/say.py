@@ -10,7 +10,7 @@ from schemas.catalogue import Feature, Segment, Tag
 from schemas.records import Change, CustomerTags, SegmentChange, TagChange, Value, change_id
 from schemas.values import feature_value, iso, said_value
 from streams.arena import Arena
-from streams.engine.evaluate import read_feature
+from streams.engine.evaluate import SPARE, read_features
 from streams.engine.kernel import CAUSES, Out
 from streams.engine.layout import NOW
 from streams.engine.plan import Plan
@@ -28,7 +28,7 @@ class Sayer:
         named |= {tag.name: tag for tag in catalogue.tags}
         self._because = [[(name, named[name]) for name in names] for names in plan.because]
         self._places = {name: index for index, name in enumerate(plan.said)}
-        self._registers = np.full(max(1, len(catalogue.features) + len(catalogue.tags)), np.nan)
+        self._registers = np.full(len(catalogue.features) + len(catalogue.tags) + SPARE, np.nan)
         self._status = {tag.name: "warming" for tag in catalogue.tags if tag.waits}
 
     def drain(self, out: Out, anchor: Callable[[int], str]) -> list[Change]:
@@ -67,11 +67,9 @@ class Sayer:
         state, registers = self.arena.state, self._registers
         rows = state.rows[slot], state.rows32[slot], state.reals[slot]
         moment = int(state.rows[slot, NOW]) if at is None else at
-        found: dict[str, float] = {}
-        for index, feature in enumerate(self.plan.catalogue.features):
-            read_feature(self.plan.tables, index, moment, *rows, registers)
-            found[feature.name] = float(registers[index])
-        return found
+        read_features(self.plan.tables, True, moment, *rows, registers)
+        features = self.plan.catalogue.features
+        return {feature.name: value for feature, value in zip(features, registers.tolist(), strict=False)}
 
     def code(self, slot: int, name: str) -> int:
         """The code that a tag or segment has."""

@@ -12,11 +12,12 @@ import time
 import msgspec
 
 from schemas.catalogue import Source
+from schemas.sources import MISSING, Incoming
 from streams.cluster import Cluster
 from streams.counters import Counters
 from streams.emit import Emitter
 from streams.lane import Batch, Lane, Place
-from streams.processor import Incoming, Output, Partition
+from streams.processor import Output, Partition
 from streams.store import Marker, Rows
 from streams.tables import Tables
 
@@ -61,6 +62,7 @@ class Task:
         self._changed_since = 0
         self._row_bytes = FIRST_ROW_BYTES
         self._torn = False
+        self._counted = part.positions()
         self.more = False
 
     def next_offsets(self) -> dict[Place, int | None]:
@@ -110,7 +112,7 @@ class Task:
         self._emitter.add(output.dead)
         self._emitter.add(output.late)
         self._counters.take(output)
-        touched = output.applied + len(output.changes)
+        touched = output.applied + output.superseded + len(output.changes)
         self._changed_since += touched
         return bool(touched or output.dead or output.late or output.duplicates)
 
@@ -140,7 +142,18 @@ class Task:
             place, queued = self._places[source.name], self.part.queued(source.name)
             behind = lane.behind(place)
             at_end = lane.at_end(place) and not queued
+            done = self.part.positions().get(source.name, 0)
+            self._counters.reached(source.name, done - self._counted.get(source.name, 0), self._newest(source.name))
+            self._counted[source.name] = done
             self._counters.lag(source.name, self.number, None if behind is None else behind + queued, at_end)
+
+    def _newest(self, source: str) -> int | None:
+        """Newest event time of a source that was applied, over all rows."""
+        part = self.part
+        column = part.plan.rows.newest[source]
+        times = part.arena.state.rows[: len(part.arena), column]
+        newest = int(times.max()) if len(times) else MISSING
+        return None if newest == MISSING else newest
 
     async def send(self, linger_s: float) -> None:
         """Send batches that have waited long enough."""

@@ -25,9 +25,8 @@ from tests.oracle_rules import Record
 # 2026-03-01T12:00:00Z
 START: Final = 1_772_366_400_000
 BORDERS: Final = (MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, DAY, 3 * DAY)
-LENGTHS: Final = (1, 4, 10, 20, 40, 60)
-BACK: Final = (0, 0, 0, 0, 0, 1, 30 * SECOND, 9 * MINUTE, HOUR, HOUR + 1, DAY, DAY + 1, 11 * DAY)
-CUSTOMERS: Final[tuple[str | int, ...]] = ("anna", "bo", 7)
+BACK: Final = (0, 1, 30 * SECOND, 9 * MINUTE, HOUR, HOUR + 1, DAY, DAY + 1, 11 * DAY)
+CUSTOMERS: Final[tuple[str | int, ...]] = ("anna", "anna", "bo", 7)
 UNREADABLE: Final = (b"{", b"7", b'{"customer": "anna"}x', b'{"nobody": 1}', b'{"customer": null, "at": 1}', b"\xff")
 _JSON: Final = msgspec.json.Encoder(decimal_format="number")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -120,37 +119,69 @@ def jumps(draw: DrawFn, clock: int, offset_ms: int) -> int:
     return clock + draw(st.sampled_from((DAY, 7 * DAY, 30 * DAY, 100 * DAY)))
 
 
+class _Stream:
+    """A stream as it is drawn: where its clock is, and what was sent."""
+
+    def __init__(self, draw: DrawFn, catalogue: Catalogue, orderly: bool) -> None:
+        self.draw, self.catalogue, self.orderly = draw, catalogue, orderly
+        self.clock, self.records = START, list[Record]()
+        self.profiles = [source for source in catalogue.sources if source.profile]
+        self.named = [source for source in catalogue.sources if source.id]
+        self.sources = [source for source in catalogue.sources for _ in range(1 if source.profile else 2)]
+        self.spelling = st.just(int) if orderly else spellings(catalogue.timezone)
+
+    def add(self, kind: str) -> None:
+        """Draw the next record, or a run of them."""
+        customer = self.draw(st.sampled_from(CUSTOMERS))
+        if kind == "again" and self.records:
+            self.records.append(self.draw(st.sampled_from(self.records)))
+        elif kind == "burst" and self.named:
+            self.burst(self.draw(st.sampled_from(self.named)), customer)
+        elif kind == "broken":
+            source = self.draw(st.sampled_from(self.sources))
+            self.records.append(Record(source.name, self.draw(st.sampled_from(UNREADABLE))))
+        elif kind == "removal" and self.profiles:
+            source = self.draw(st.sampled_from(self.profiles))
+            bare = _JSON.encode({source.key: customer})
+            self.records.append(Record(source.name, self.draw(st.sampled_from((bare, None))), str(customer)))
+        elif kind == "back":
+            source = self.draw(st.sampled_from(self.sources))
+            most = source.allowed_skew_ms if self.orderly else 11 * DAY
+            self.send(source, customer, self.clock - min(self.draw(st.sampled_from(BACK)), most))
+        else:
+            self.clock = self.draw(jumps(self.clock, self.catalogue.offset_ms))
+            self.send(self.draw(st.sampled_from(self.sources)), customer, self.clock)
+
+    def send(self, source: Source, customer: str | int, time: int) -> None:
+        """A new record; one in six profiles is removed."""
+        value: dict[str, Any] = {source.key: customer, source.time: self.draw(self.spelling)(time)}
+        if not source.profile or self.draw(st.integers(0, 5)) < 5:
+            value |= self.draw(payloads(source, self.catalogue.exponent))
+        if source.id:
+            number = len(self.records)
+            value[source.id] = self.draw(st.sampled_from((f"n{number}", number)))
+        self.records.append(Record(source.name, _JSON.encode(value), str(customer)))
+
+    def burst(self, source: Source, customer: str | int) -> None:
+        """Records at one time, about as many as ids are remembered, and then the first of them again."""
+        fields = self.draw(payloads(source, self.catalogue.exponent))
+        first = len(self.records)
+        for number in range(first, first + self.draw(st.sampled_from((16, 17)))):
+            value = {source.key: customer, source.time: self.clock, str(source.id): f"n{number}"} | fields
+            self.records.append(Record(source.name, _JSON.encode(value), str(customer)))
+        self.records.append(self.records[first])
+
+
 @st.composite
 def streams(draw: DrawFn, catalogue: Catalogue, orderly: bool = False) -> list[Record]:
-    """Up to 60 records; where `orderly`, none is older than its source's `allowed_skew` and all bear a time."""
-    clock, records = START, list[Record]()
-    profiles = [source for source in catalogue.sources if source.profile]
-    sources = [source for source in catalogue.sources for _ in range(1 if source.profile else 2)]
-    kinds = ("new",) * 9 + (("again",) if orderly else ("again", "again", "removal", "broken"))
-    spelling = st.just(int) if orderly else spellings(catalogue.timezone)
-    for number in range(draw(st.sampled_from(LENGTHS))):
-        kind = draw(st.sampled_from(kinds))
-        customer = draw(st.sampled_from(CUSTOMERS))
-        repeats = [record for record in records[-18:] if not orderly or catalogue.source(record.source).id]
-        if kind == "again" and repeats:
-            records.append(draw(st.sampled_from(repeats[-15:] if orderly else repeats)))
-        elif kind == "broken":
-            records.append(Record(draw(st.sampled_from(sources)).name, draw(st.sampled_from(UNREADABLE))))
-        elif kind == "removal" and profiles:
-            source = draw(st.sampled_from(profiles))
-            bare = _JSON.encode({source.key: customer})
-            records.append(Record(source.name, draw(st.sampled_from((bare, None))), str(customer)))
-        else:
-            source = draw(st.sampled_from(sources))
-            clock = draw(jumps(clock, catalogue.offset_ms))
-            time = clock - min(draw(st.sampled_from(BACK)), source.allowed_skew_ms if orderly else 11 * DAY)
-            value: dict[str, Any] = {source.key: customer, source.time: draw(spelling)(time)}
-            if not source.profile or draw(st.integers(0, 5)) < 5:
-                value |= draw(payloads(source, catalogue.exponent))
-            if source.id:
-                value[source.id] = draw(st.sampled_from((f"n{number}", number)))
-            records.append(Record(source.name, _JSON.encode(value), str(customer)))
-    return records
+    """Some tens of records; where `orderly`, none is older than its source's `allowed_skew` and all bear a time."""
+    stream = _Stream(draw, catalogue, orderly)
+    kinds = ("on",) * 6 + ("back",) * 3 + (() if orderly else ("again", "removal", "broken", "burst"))
+    some = st.lists(st.sampled_from(kinds), min_size=1, max_size=10)  # a list of lists is longer, and shrinks as well
+    for run in draw(st.lists(some, min_size=1, max_size=12)):
+        for kind in run:
+            stream.add(kind)
+    return stream.records
 
 
 @st.composite
@@ -158,7 +189,7 @@ def cases(draw: DrawFn, text: str | None = None, orderly: bool = False) -> Case:
     """A stream for the catalogue, a drawn one where none is given; an orderly one lets all time pass at its end."""
     text = text if text is not None else draw(worlds().flatmap(catalogues))
     catalogue = loads(text)
-    end = START + 10_000 * DAY if orderly else draw(st.sampled_from((None, START + HOUR, START + 400 * DAY)))
+    end = START + 10_000 * DAY if orderly else draw(st.sampled_from((None, START + 400 * DAY, START + HOUR)))
     return Case(text, catalogue, draw(streams(catalogue, orderly)), end)
 
 

@@ -26,6 +26,7 @@ def define(lane: Lane, receive: Callable[[Batch], None], fail: Callable[[BaseExc
         async for batch in batches:
             try:
                 receive(batch)
+                lane.received(batch)
             except Exception as error:  # noqa: BLE001 - whatever it is, the worker must stop
                 fail(error)
                 return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ import msgspec
 from schemas.catalogue import Catalogue
 from schemas.loading import load
 from schemas.problems import CatalogueError
-from streams.config import Clock, Settings, SettingsError, read
+from streams.config import Clock, Settings, SettingsError, keep_compiled, read
 
 if TYPE_CHECKING:
     from streams.app import Worker
@@ -66,7 +65,7 @@ def worker(
     except CatalogueError as error:
         click.echo(str(error), err=True)
         raise SystemExit(1) from None
-    os.environ.setdefault("NUMBA_CACHE_DIR", str((settings.data_dir / "numba").absolute()))
+    keep_compiled(settings)
     raise SystemExit(asyncio.run(_run(settings, loaded, rebuild=rebuild, file=str(catalogue), as_json=as_json)))
 
 

@@ -85,7 +85,9 @@ def match(tables: Tables, batch: Batch, i: int, scratch: Scratch) -> None:
             scratch.fields[column] = float(batch.values[i, column]) / tables.fields[first + column]
     for place in range(source.wheres, source.wheres_end):
         program = tables.wheres[place]
-        scratch.matches[place - source.wheres] = run_program(tables, program.start, program.end, scratch.fields) == 1.0
+        scratch.matches[place - source.wheres] = run_program(
+            tables.steps, tables.constants, program.start, program.end, scratch.fields
+        ) == 1.0
 
 
 @njit(cache=True, nogil=True)
@@ -144,8 +146,9 @@ def _add_to_tile(store: object, slot: int, row: NDArray[np.int64], row32: NDArra
     elif row[at] == MISSING:
         row[at] = value
     elif store.real:  # type: ignore[attr-defined]
-        both = np.array([row[at], value]).view(np.float64)
-        if (both[1] < both[0]) == (kind == _MIN):
+        # Doubles by bits: of two negative ones the larger bits are the smaller number.
+        less = value < row[at] if value >= 0 or row[at] >= 0 else value > row[at]
+        if value != row[at] and less == (kind == _MIN):
             row[at] = value
     elif kind == _MIN:
         row[at] = min(row[at], value)

@@ -6,13 +6,15 @@ nothing leave no trace, and a customer can be looked at in any state.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from streams.engine.layout import MISSING, NEVER, NOW, StoreKind
 from streams.engine.plan import FeatureKind, RuleKind, Tables
-from streams.engine.program import STACK, Code
+from streams.engine.program import Code
 
 # Plain integers, which numba compiles in.
 _COUNT, _SUM, _MIN, _MAX, _VALUES = (int(StoreKind[n]) for n in ("COUNT", "SUM", "MIN", "MAX", "VALUES"))
@@ -24,7 +26,10 @@ _ADD, _SUB, _MUL, _DIV, _NEGATE = (int(Code[n]) for n in ("ADD", "SUB", "MUL", "
 _CMIN, _CMAX, _ABS = int(Code.MIN), int(Code.MAX), int(Code.ABS)
 _LT, _LE, _GT, _GE, _EQ, _NE = (int(Code[n]) for n in ("LT", "LE", "GT", "GE", "EQ", "NE"))
 _AND, _OR, _NOT, _KNOWN, _MISSING = (int(Code[n]) for n in ("AND", "OR", "NOT", "KNOWN", "MISSING"))
-MOST_VALUES = 65
+_PROFILE = int(StoreKind.PROFILE)
+Words, Halves, Doubles = NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]
+SPARE = 66
+"""Every array of registers ends in this many numbers of working space: a program's stack, or the sums of an enum."""
 
 
 @njit(cache=True, nogil=True)
@@ -34,35 +39,35 @@ def tile_of(time: int, width: int, offset_ms: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def run_program(tables: Tables, start: int, end: int, registers: NDArray[np.float64]) -> float:
-    """The value that a program leaves; NaN is missing."""
-    stack = np.empty(STACK, dtype=np.float64)
-    top = -1
+def run_program(
+    steps: NDArray[np.int64], constants: NDArray[np.float64], start: int, end: int, registers: NDArray[np.float64]
+) -> float:
+    """The value that a program leaves; NaN is missing. The stack is the registers' spare end."""
+    bottom = len(registers) - SPARE
+    top = bottom - 1
     for at in range(start, end):
-        code = tables.steps[at, 0]
+        step = steps[at]
+        code, argument = step & 255, step >> 8
         if code == _REGISTER:
             top += 1
-            stack[top] = registers[tables.steps[at, 1]]
-            continue
-        if code == _CONSTANT:
+            registers[top] = registers[argument]
+        elif code == _CONSTANT:
             top += 1
-            stack[top] = tables.constants[tables.steps[at, 1]]
-            continue
-        b = stack[top]
-        if code == _NOT:
-            stack[top] = 0.0 if b == 1.0 else 1.0
+            registers[top] = constants[argument]
+        elif code == _NOT:
+            registers[top] = 0.0 if registers[top] == 1.0 else 1.0
         elif code == _NEGATE:
-            stack[top] = -b
+            registers[top] = -registers[top]
         elif code == _ABS:
-            stack[top] = abs(b)
+            registers[top] = abs(registers[top])
         elif code == _KNOWN:
-            stack[top] = 1.0 if b == b else 0.0
+            registers[top] = 1.0 if registers[top] == registers[top] else 0.0
         elif code == _MISSING:
-            stack[top] = 0.0 if b == b else 1.0
+            registers[top] = 0.0 if registers[top] == registers[top] else 1.0
         else:
             top -= 1
-            stack[top] = _binary(code, stack[top], b)
-    return stack[0]
+            registers[top] = _binary(code, registers[top], registers[top + 1])
+    return registers[bottom]
 
 
 @njit(cache=True, nogil=True)
@@ -98,69 +103,53 @@ def _binary(code: int, a: float, b: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _empty_tile(kind: int, slot: int, store: object, row: NDArray[np.int64], row32: NDArray[np.int32]) -> bool:
-    if kind == _COUNT:
-        return row32[2 * store.offset + slot] == 0  # type: ignore[attr-defined]
-    if kind == _SUM:
-        return row[store.offset + slot] == 0  # type: ignore[attr-defined]
-    if kind == _VALUES:
-        first = 2 * store.offset + slot * store.values  # type: ignore[attr-defined]
-        for value in range(store.values):  # type: ignore[attr-defined]
-            if row32[first + value] != 0:
-                return False
-        return True
-    return row[store.offset + slot] == MISSING  # type: ignore[attr-defined]
-
-
-@njit(cache=True, nogil=True)
-def _oldest(
-    tables: Tables, index: int, at: int, row: NDArray[np.int64], row32: NDArray[np.int32]
-) -> tuple[int, int, int]:
-    """(slot of the window's oldest tile that holds something, tiles from it on, when it leaves)."""
-    store = tables.stores[index]
-    newest = tile_of(row[NOW], store.width, tables.offset_ms)
-    first = tile_of(at, store.width, tables.offset_ms) - store.tiles + 1
-    first = max(first, newest - store.tiles + 1)
-    slot = first % store.tiles
-    for tile in range(first, newest + 1):
-        if not _empty_tile(store.kind, slot, store, row, row32):
-            leaves = NEVER
-            if store.width > 0:
-                leaves = (tile + store.tiles) * store.width - tables.offset_ms
-            return slot, newest - tile + 1, leaves
+def _skip_empty(store: Any, slot: int, count: int, row: Words, row32: Halves) -> int:
+    """How many of `count` tiles from `slot` on hold nothing, up to the first that does."""
+    kind, offset, tiles, values = store.kind, store.offset, store.tiles, store.values
+    skipped = 0
+    while skipped < count:
+        if kind == _COUNT:
+            if row32[2 * offset + slot] != 0:
+                break
+        elif kind == _SUM:
+            if row[offset + slot] != 0:
+                break
+        elif kind == _VALUES:
+            some = 0
+            for value in range(2 * offset + slot * values, 2 * offset + (slot + 1) * values):
+                some |= row32[value]
+            if some != 0:
+                break
+        elif row[offset + slot] != MISSING:
+            break
+        skipped += 1
         slot += 1
-        if slot == store.tiles:
+        if slot == tiles:
             slot = 0
-    return slot, 0, NEVER
+    return skipped
 
 
 @njit(cache=True, nogil=True)
-def _total(tables: Tables, index: int, slot: int, count: int, row: NDArray[np.int64], row32: NDArray[np.int32]) -> int:
+def _total(kind: int, offset: int, tiles: int, slot: int, count: int, row: Words, row32: Halves) -> int:
     """Sum over `count` tiles of a COUNT or SUM store from `slot` on."""
-    store = tables.stores[index]
-    before_wrap = min(count, store.tiles - slot)
+    before_wrap = min(count, tiles - slot)
     total = 0
-    if store.kind == _COUNT:
-        base = 2 * store.offset
-        for i in range(slot, slot + before_wrap):
-            total += row32[base + i]
-        for i in range(count - before_wrap):
-            total += row32[base + i]
+    if kind == _COUNT:
+        for i in range(2 * offset + slot, 2 * offset + slot + before_wrap):
+            total += row32[i]
+        for i in range(2 * offset, 2 * offset + count - before_wrap):
+            total += row32[i]
     else:
-        base = store.offset
-        for i in range(slot, slot + before_wrap):
-            total += row[base + i]
-        for i in range(count - before_wrap):
-            total += row[base + i]
+        for i in range(offset + slot, offset + slot + before_wrap):
+            total += row[i]
+        for i in range(offset, offset + count - before_wrap):
+            total += row[i]
     return total
 
 
 @njit(cache=True, nogil=True)
-def _extreme(
-    tables: Tables, index: int, slot: int, count: int, row: NDArray[np.int64], reals: NDArray[np.float64]
-) -> float:
+def _extreme(store: Any, slot: int, count: int, row: Words, reals: Doubles) -> float:
     """Smallest or largest over the tiles of a MIN or MAX store; NaN where none holds anything."""
-    store = tables.stores[index]
     best = np.nan
     for _ in range(count):
         if row[store.offset + slot] != MISSING:
@@ -174,22 +163,22 @@ def _extreme(
 
 
 @njit(cache=True, nogil=True)
-def _of_values(tables: Tables, index: int, slot: int, count: int, row32: NDArray[np.int32], top: bool) -> float:
+def _of_values(store: Any, slot: int, count: int, row32: Halves, top: bool, registers: Doubles) -> float:
     """How many values occur in the tiles, or with `top` the commonest one (ties: the first)."""
-    store = tables.stores[index]
-    sums = np.zeros(MOST_VALUES, dtype=np.int64)
+    sums = len(registers) - SPARE
+    registers[sums : sums + store.values] = 0.0
     for _ in range(count):
         first = 2 * store.offset + slot * store.values
         for value in range(store.values):
-            sums[value] += row32[first + value]
+            registers[sums + value] += row32[first + value]
         slot += 1
         if slot == store.tiles:
             slot = 0
     best, distinct = -1, 0
     for value in range(store.values):
-        if sums[value] > 0:
+        if registers[sums + value] > 0:
             distinct += 1
-            if best < 0 or sums[value] > sums[best]:
+            if best < 0 or registers[sums + value] > registers[sums + best]:
                 best = value
     if top:
         return np.nan if best < 0 else float(best)
@@ -197,79 +186,91 @@ def _of_values(tables: Tables, index: int, slot: int, count: int, row32: NDArray
 
 
 @njit(cache=True, nogil=True)
-def _days(tables: Tables, index: int, slot: int, count: int, row32: NDArray[np.int32]) -> float:
-    store = tables.stores[index]
+def _days(offset: int, tiles: int, slot: int, count: int, row32: Halves) -> float:
     days = 0
     for _ in range(count):
-        if row32[2 * store.offset + slot] != 0:
+        if row32[2 * offset + slot] != 0:
             days += 1
         slot += 1
-        if slot == store.tiles:
+        if slot == tiles:
             slot = 0
     return float(days)
 
 
 @njit(cache=True, nogil=True)
-def _stored(tables: Tables, index: int, row: NDArray[np.int64], reals: NDArray[np.float64]) -> float:
-    """The value of a LAST, FIRST or PROFILE store."""
-    store = tables.stores[index]
-    at = store.offset + (0 if store.kind == 9 else 2)
-    if row[at] == MISSING:
-        return np.nan
-    return reals[at] if store.real else float(row[at])
-
-
-@njit(cache=True, nogil=True)
-def read_feature(
-    tables: Tables,
-    index: int,
-    at: int,
-    row: NDArray[np.int64],
-    row32: NDArray[np.int32],
-    reals: NDArray[np.float64],
-    registers: NDArray[np.float64],
-) -> int:
-    """Put a feature's value at `at` into its register; the moment its oldest tile leaves (or NEVER)."""
-    feature = tables.features[index]
-    kind = feature.kind
-    leaves = NEVER
-    if kind == _COMPUTE:
-        registers[index] = run_program(tables, feature.start, feature.end, registers)
-        return leaves
+def _untiled(kind: int, scale: float, store: Any, at: int, row: Words, reals: Doubles) -> float:
+    """A since feature at `at`, or the value of a LAST, FIRST or PROFILE store."""
     if kind == _SINCE:
-        time = row[tables.stores[feature.store].offset]
-        registers[index] = np.nan if time == MISSING or time == NEVER else float(at - time)
-        return leaves
-    if kind == _STORED:
-        registers[index] = _stored(tables, feature.store, row, reals) / feature.scale
-        return leaves
-    if kind == _MEAN:
-        slot, count, leaves = _oldest(tables, feature.counts, at, row, row32)
-        records = _total(tables, feature.counts, slot, count, row, row32)
-        if records == 0:
-            registers[index] = np.nan
-        else:
-            total = _total(tables, feature.store, slot, count, row, row32)
-            registers[index] = float(total) / float(records) / feature.scale
-        return leaves
-    slot, count, leaves = _oldest(tables, feature.store, at, row, row32)
-    if kind == _DAYS:
-        registers[index] = _days(tables, feature.store, slot, count, row32)
-    elif kind == _DISTINCT or kind == _TOP:
-        registers[index] = _of_values(tables, feature.store, slot, count, row32, kind == _TOP)
-    elif tables.stores[feature.store].kind <= _SUM:
-        registers[index] = float(_total(tables, feature.store, slot, count, row, row32)) / feature.scale
-    else:
-        registers[index] = _extreme(tables, feature.store, slot, count, row, reals) / feature.scale
-    return leaves
+        time = row[store.offset]
+        return np.nan if time == MISSING or time == NEVER else float(at - time)
+    place = store.offset + (0 if store.kind == _PROFILE else 2)
+    if row[place] == MISSING:
+        return np.nan
+    return (reals[place] if store.real else float(row[place])) / scale
 
 
 @njit(cache=True, nogil=True)
-def _level(tables: Tables, rule: object, registers: NDArray[np.float64]) -> int:
-    for at in range(rule.start, rule.end):  # type: ignore[attr-defined]
-        program = tables.levels[at]
-        if program.start == program.end or run_program(tables, program.start, program.end, registers) == 1.0:
-            return at - rule.start  # type: ignore[attr-defined, no-any-return]
+def _tiled(feature: Any, stores: Any, slot: int, count: int, row: Words, row32: Halves, registers: Doubles) -> float:
+    """A feature over a window's tiles, from the oldest that holds something on."""
+    kind, store = feature.kind, stores[feature.store]
+    if kind == _MEAN:
+        counts = stores[feature.counts]
+        records = _total(_COUNT, counts.offset, counts.tiles, slot, count, row, row32)
+        if records == 0:
+            return np.nan
+        total = _total(_SUM, store.offset, store.tiles, slot, count, row, row32)
+        return float(total) / float(records) / feature.scale
+    if kind == _DAYS:
+        return _days(store.offset, store.tiles, slot, count, row32)
+    if kind == _DISTINCT or kind == _TOP:
+        return _of_values(store, slot, count, row32, kind == _TOP, registers)
+    return float(_total(store.kind, store.offset, store.tiles, slot, count, row, row32)) / feature.scale
+
+
+@njit(cache=True, nogil=True)
+def read_features(
+    tables: Tables, all_of_them: bool, at: int, row: Words, row32: Halves, reals: Doubles, registers: Doubles
+) -> int:
+    """Put the features' values at `at` into their registers; the moment a first tile leaves (or NEVER).
+
+    Without `all_of_them` only those that rules rest on are read.
+    """
+    features, stores, offset_ms, now = tables.features, tables.stores, tables.offset_ms, row[NOW]
+    due = NEVER
+    for index in range(len(features)):
+        feature = features[index]
+        if not (all_of_them or feature.live):
+            continue
+        if feature.kind == _COMPUTE:
+            registers[index] = run_program(tables.steps, tables.constants, feature.start, feature.end, registers)
+            continue
+        if feature.kind == _SINCE or feature.kind == _STORED:
+            registers[index] = _untiled(feature.kind, feature.scale, stores[feature.store], at, row, reals)
+            continue
+        store = stores[feature.counts if feature.kind == _MEAN else feature.store]
+        width, tiles = store.width, store.tiles
+        newest = tile_of(now, width, offset_ms)
+        tile = max(tile_of(at, width, offset_ms), newest) - tiles + 1
+        tile += _skip_empty(store, tile % tiles, newest - tile + 1, row, row32)
+        slot, count = tile % tiles, max(newest - tile + 1, 0)
+        if count > 0 and width > 0:
+            due = min(due, (tile + tiles) * width - offset_ms)
+        if store.kind == _MIN or store.kind == _MAX:
+            registers[index] = _extreme(store, slot, count, row, reals) / feature.scale
+        else:
+            registers[index] = _tiled(feature, stores, slot, count, row, row32, registers)
+    return due
+
+
+@njit(cache=True, nogil=True)
+def _level(tables: Tables, start: int, end: int, registers: Doubles) -> int:
+    steps, constants, levels = tables.steps, tables.constants, tables.levels
+    for at in range(start, end):
+        program = levels[at]
+        if program.start == program.end:
+            return at - start
+        if run_program(steps, constants, program.start, program.end, registers) == 1.0:
+            return at - start
     return -1
 
 
@@ -277,10 +278,10 @@ def _level(tables: Tables, rule: object, registers: NDArray[np.float64]) -> int:
 def evaluate(
     tables: Tables,
     at: int,
-    row: NDArray[np.int64],
-    row32: NDArray[np.int32],
-    reals: NDArray[np.float64],
-    registers: NDArray[np.float64],
+    row: Words,
+    row32: Halves,
+    reals: Doubles,
+    registers: Doubles,
     codes: NDArray[np.int64],
 ) -> int:
     """Decide every tag and segment at `at`; the next moment at which one may change (NEVER: none).
@@ -290,35 +291,34 @@ def evaluate(
     row, row32, reals
         The same row as int64 words, as int32 halves and as doubles.
     registers
-        Out, shape (features + tags,): live features, then tags in the order of evaluation.
+        Out, shape (features + tags + SPARE,): live features, then tags in the order of evaluation.
     codes
         Out, shape (tags + segments,): the value of each, -1 for missing.
     """
-    due = NEVER
+    steps, constants, ruled, sinces = tables.steps, tables.constants, tables.rules, tables.sinces
     count = len(tables.features)
-    for index in range(count):
-        if tables.features[index].live:
-            due = min(due, read_feature(tables, index, at, row, row32, reals, registers))
-    for since in tables.sinces:
-        time = row[tables.stores[tables.features[since.feature].store].offset]
+    due = read_features(tables, False, at, row, row32, reals, registers)
+    for place in range(len(sinces)):
+        since = sinces[place]
+        time = row[since.stored]
         if time != MISSING and time != NEVER and time + since.after > at:
             due = min(due, time + since.after)
-    for index in range(len(tables.rules)):
-        rule = tables.rules[index]
+    for index in range(len(ruled)):
+        rule = ruled[index]
         code = -1
         if rule.kind == _WHEN:
-            code = 1 if run_program(tables, rule.start, rule.end, registers) == 1.0 else 0
+            code = 1 if run_program(steps, constants, rule.start, rule.end, registers) == 1.0 else 0
             if code == 0 and rule.hold > 0 and (row[rule.said + 1] >> 4) - 1 == 1:
                 ends = row[rule.said] + rule.hold
                 if at < ends:
                     code = 1
                     due = min(due, ends)
         elif rule.kind == _LEVELS:
-            code = _level(tables, rule, registers)
+            code = _level(tables, rule.start, rule.end, registers)
         elif rule.kind == _CATEGORY:
             value = registers[rule.start]
             code = int(value) if value == value else -1
         codes[index] = code
-        if count + index < len(registers):
+        if count + index < len(registers) - SPARE:
             registers[count + index] = float(code) if code >= 0 else np.nan
     return due

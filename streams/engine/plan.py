@@ -52,7 +52,7 @@ RULE: Final = np.dtype(
         ("because_end", "i8"),
     ]
 )
-SINCE: Final = np.dtype([("feature", "i8"), ("after", "i8")])
+SINCE: Final = np.dtype([("stored", "i8"), ("after", "i8")])
 FEATURE_KIND: Final = {
     Aggregation.MEAN: FeatureKind.MEAN,
     Aggregation.DAYS: FeatureKind.DAYS,
@@ -69,7 +69,7 @@ FEATURE_KIND: Final = {
 class Tables(NamedTuple):
     """What the kernel reads; every array is data, none is compiled in.
 
-    `fields` holds each column's divisor (0 for a double by bits) from `field_starts[source]` on; `levels` holds the
+    `steps` are packed (`pack`). `fields` holds each column's divisor (0 for a double by bits) from `field_starts[source]` on; `levels` holds the
     programs of level tags, an empty one for `otherwise`; `because` holds registers.
     """
 
@@ -116,6 +116,23 @@ def build(catalogue: Catalogue) -> Plan:
     return _Builder(catalogue, readings, rows).plan()
 
 
+def registers_of(catalogue: Catalogue) -> dict[str, int]:
+    """The register of every feature and tag: features first, then tags in the order of evaluation."""
+    names = [*(feature.name for feature in catalogue.features), *catalogue.tag_order]
+    return {name: index for index, name in enumerate(names)}
+
+
+def word_code(catalogue: Catalogue, name: str, value: str) -> float:
+    """The code of a quoted word, given the feature or tag that it is compared with."""
+    feature = next((feature for feature in catalogue.features if feature.name == name), None)
+    return float((feature or catalogue.tag(name)).values.index(value))
+
+
+def pack(steps: list[tuple[int, int]]) -> NDArray[np.int64]:
+    """Steps as the kernel reads them: the operation in the low byte, its argument above."""
+    return np.array([code | argument << 8 for code, argument in steps] or [0], dtype=np.int64)
+
+
 def rule_exprs(rule: object) -> tuple[Expr | None, ...]:
     """The conditions of a tag's rule; None is `otherwise`."""
     match rule:
@@ -143,9 +160,7 @@ class _Builder:
         self.programs = Programs()
         self.stores = {key: index for index, key in enumerate(rows.stores)}
         self.features = {feature.name: index for index, feature in enumerate(catalogue.features)}
-        self.registers = dict(self.features)
-        for name in catalogue.tag_order:
-            self.registers[name] = len(self.registers)
+        self.registers = registers_of(catalogue)
         self.text_codes = self._text_codes()
 
     def plan(self) -> Plan:
@@ -195,7 +210,7 @@ class _Builder:
             levels=levels,
             because=np.array([self.registers[n] for names in because for n in names], dtype=np.int64),
             sinces=self._sinces(items),
-            steps=np.array(self.programs.steps or [(0, 0)], dtype=np.int64),
+            steps=pack(self.programs.steps),
             constants=np.array(self.programs.constants or [0.0]),
         )
 
@@ -281,9 +296,7 @@ class _Builder:
         return (int(kind), store, counts, float(10**feature.decimals), start, end, live)
 
     def _word(self, name: str, value: str) -> float:
-        catalogue = self.catalogue
-        values = catalogue.feature(name).values if name in self.features else catalogue.tag(name).values
-        return float(values.index(value))
+        return word_code(self.catalogue, name, value)
 
     def _rules(
         self, items: list[Tag | Segment], because: tuple[tuple[str, ...], ...]
@@ -311,7 +324,7 @@ class _Builder:
         return np.array(ruled, dtype=RULE), np.array(levels, dtype=RANGE)
 
     def _sinces(self, items: list[Tag | Segment]) -> NDArray[Any]:
-        """Every moment at which a comparison with a since feature may turn, as (feature, ms after its event)."""
+        """Every moment at which a comparison with a since feature may turn: where its event's time stands in the row, and ms after it."""
         found: dict[tuple[int, int], None] = {}
         exprs: list[Expr | None] = []
         for item in items:
@@ -320,7 +333,8 @@ class _Builder:
             if isinstance(compare.left, rules.Name) and isinstance(compare.right, rules.Duration):
                 index = self.features.get(compare.left.name, -1)
                 if index >= 0 and FEATURE_KIND.get(self.catalogue.features[index].aggregation) is FeatureKind.SINCE:
-                    found[index, compare.right.ms + (compare.op in (Op.LE, Op.GT))] = None
+                    stored = self.rows.stores[self.readings[compare.left.name].stores[0]]
+                    found[stored, compare.right.ms + (compare.op in (Op.LE, Op.GT))] = None
         return np.array(list(found), dtype=SINCE)
 
 

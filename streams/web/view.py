@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from schemas.catalogue import TagKind, Unit
+from streams.engine.explain import Explanation
 from schemas.records import Change, CustomerTags, Value
 
 Titles = dict[str, str]
@@ -107,19 +108,6 @@ class FeatureView(msgspec.Struct, frozen=True):
     name: str
     title: Titles
     unit: Unit
-
-
-class Explanation(msgspec.Struct, frozen=True):
-    """Why a customer has a tag or is in a segment, since when, and what would flip it."""
-
-    name: str
-    title: Titles
-    value: bool | str | None
-    since: str | None
-    cause: str | None
-    rule: str
-    because: dict[str, Value]
-    flips: str
 
 
 class CustomerDetail(CustomerTags, frozen=True):

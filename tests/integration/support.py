@@ -19,7 +19,9 @@ from schemas.loading import loads
 from schemas.records import Change, SegmentChange, TagChange
 from schemas.topics import Role
 from streams.app import Worker, build
+from streams.cluster import prepare
 from streams.config import Clock, Settings
+from streams.engine import plan
 
 WITHIN_S: Final = 30.0
 POLL_S: Final = 0.01
@@ -47,12 +49,18 @@ class Bench(msgspec.Struct, frozen=True):
 
     def catalogue(self, version: int = 2, **replaced: str) -> Catalogue:
         """tests/everything.yaml over topics of this test; `replaced` swaps texts in it."""
+        return loads(self.text(version, **replaced))
+
+    def text(self, version: int = 2, **replaced: str) -> str:
+        """The YAML of `catalogue`."""
         text = EVERYTHING.read_text(encoding="utf-8").replace("version: 2", f"version: {version}")
         for source in SOURCES:
             text = text.replace(f"topic: {source}", f"topic: {self.name}-{source}")
         for old, new in replaced.items():
+            if old not in text:
+                raise ValueError(f"{old!r} is not in {EVERYTHING}")
             text = text.replace(old, new)
-        return loads(text)
+        return text
 
     def settings(self, partitions: int = 4, worker: str = "one", **given: Any) -> Settings:
         """Settings for a worker with state of its own."""
@@ -70,6 +78,10 @@ class Bench(msgspec.Struct, frozen=True):
     def topic(self, role: Role) -> str:
         """Name of an output topic."""
         return f"{self.name}-{role.value}"
+
+    async def topics(self, settings: Settings, catalogue: Catalogue) -> None:
+        """Create the topics, so that records may be there before a worker is."""
+        await prepare(settings, catalogue, plan.build(catalogue).fingerprint)
 
     @contextlib.asynccontextmanager
     async def worker(self, settings: Settings, catalogue: Catalogue, *, rebuild: bool = False) -> AsyncIterator[Worker]:
@@ -119,6 +131,13 @@ class Bench(msgspec.Struct, frozen=True):
         tags = [msgspec.json.decode(r.value, type=TagChange) for r in await self.read(self.topic(Role.TAG_CHANGES))]
         segments = await self.read(self.topic(Role.SEGMENT_CHANGES))
         return [*tags, *(msgspec.json.decode(r.value, type=SegmentChange) for r in segments)]
+
+
+    async def some_changes(self, number: int) -> None:
+        """Wait until the topics hold so many different changes."""
+        async with asyncio.timeout(WITHIN_S):
+            while len({change.id for change in await self.changes()}) < number:
+                await asyncio.sleep(POLL_S)
 
 
 async def _at_end(consumer: AIOKafkaConsumer, place: TopicPartition) -> bool:

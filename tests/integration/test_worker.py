@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
@@ -10,11 +9,13 @@ import msgspec
 import pytest
 
 from schemas.catalogue import Catalogue
-from schemas.records import CustomerTags, DeadLetter, LateEvent
+from schemas.records import Cause, CustomerTags, DeadLetter, LateEvent
 from schemas.topics import Role
+from schemas.values import iso
 from streams.app import Worker
 from streams.cluster import StateRefused
-from streams.replay import Outcome, run
+from streams.config import wall_ms
+from streams.replay import Outcome, Record, run
 from tests.integration.support import (
     HOUR_MS,
     START_MS,
@@ -29,28 +30,32 @@ from tests.integration.support import (
 
 pytestmark = pytest.mark.anyio
 
+DAY_MS = 24 * HOUR_MS
+DEFAULT_SKEW_MS = 60_000
+
 
 def replayed(catalogue: Catalogue, records: Sequence[Sent], partitions: int) -> Outcome:
     """What the same records give from files."""
-    return run(catalogue, [(r.source, r.value, r.key) for r in records], partitions=partitions)
+    given = [Record(r.source, r.value, r.key.decode()) for r in records]
+    return run(catalogue, given, partitions=partitions)
 
 
-def applied(worker: Worker, records: int) -> bool:
+def dealt_with(worker: Worker, records: int) -> bool:
     """Whether so many records went through the worker, into state or aside."""
     worker.check()
     counters = worker.counters
-    return counters.events + counters.duplicates + counters.late + counters.dead.total() >= records
+    aside = counters.duplicates + counters.superseded + counters.late + counters.dead.total()
+    return counters.events + aside >= records
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 8])
 async def test_p11_records_through_the_broker_give_the_changes_of_replay(bench: Bench, partitions: int) -> None:
     catalogue, records = bench.catalogue(), stream()
     settings = bench.settings(partitions)
-    async with bench.worker(settings, catalogue):
-        pass  # creates the topics, so that all sources have all their records when the merge begins
+    await bench.topics(settings, catalogue)
     await bench.send(records)
     async with bench.worker(settings, catalogue) as worker:
-        await until(lambda: applied(worker, len(records)))
+        await until(lambda: dealt_with(worker, len(records)))
     expected, found = replayed(catalogue, records, partitions), await bench.changes()
     assert len(expected.changes) > 500
     assert by_customer(found) == by_customer(expected.changes)
@@ -64,7 +69,7 @@ async def test_p6_p7_restarts_change_nothing_and_count_nothing_twice(bench: Benc
         async with bench.worker(settings, catalogue) as worker:
             await bench.send(share)
             sent += len(share)
-            await until(lambda part=len(share): applied(worker, part))
+            await until(lambda part=len(share): dealt_with(worker, part))
     expected, found = replayed(catalogue, records, 2), await bench.changes()
     assert sent == len(records)
     assert by_customer(found) == by_customer(expected.changes)
@@ -75,7 +80,7 @@ async def test_customer_tags_hold_the_newest_state_of_each_customer(bench: Bench
     catalogue, records, settings = bench.catalogue(), stream(), bench.settings(2)
     async with bench.worker(settings, catalogue) as worker:
         await bench.send(records)
-        await until(lambda: applied(worker, len(records)))
+        await until(lambda: dealt_with(worker, len(records)))
         live = {number: part for number, part in worker.partitions.items()}
     newest = {
         tags.customer_id: tags
@@ -94,7 +99,7 @@ async def test_changes_are_cloud_events_keyed_by_customer_in_the_customers_parti
     catalogue, records, settings = bench.catalogue(), stream(300), bench.settings(4)
     async with bench.worker(settings, catalogue) as worker:
         await bench.send(records)
-        await until(lambda: applied(worker, len(records)))
+        await until(lambda: dealt_with(worker, len(records)))
     for record in await bench.read(bench.topic(Role.TAG_CHANGES)):
         change, headers = msgspec.json.decode(record.value), dict(record.headers)
         assert record.key.decode() == change["customer_id"]
@@ -121,7 +126,7 @@ async def test_p9_dead_letters_arrive_whole_and_stop_nothing(bench: Bench) -> No
     ]
     async with bench.worker(settings, catalogue) as worker:
         await bench.send([*bad, good])
-        await until(lambda: applied(worker, len(bad) + 1))
+        await until(lambda: dealt_with(worker, len(bad) + 1))
         assert worker.counters.events == 1
         assert worker.counters.dead.total() == len(bad)
     letters = await bench.read(bench.topic(Role.DEAD_LETTERS))
@@ -149,11 +154,11 @@ async def test_p3_a_record_too_late_goes_to_late_events(bench: Bench) -> None:
 
     async with bench.worker(settings, catalogue) as worker:
         await bench.send([look(0)])
-        await until(lambda: applied(worker, 1))
+        await until(lambda: dealt_with(worker, 1))
         await bench.send([look(10)])
-        await until(lambda: applied(worker, 2))
+        await until(lambda: dealt_with(worker, 2))
         await bench.send([look(1)])
-        await until(lambda: applied(worker, 3))
+        await until(lambda: dealt_with(worker, 3))
     late = await bench.read(bench.topic(Role.LATE_EVENTS))
     found = [msgspec.json.decode(record.value, type=LateEvent) for record in late]
     assert [(one.customer_id, one.event_time, one.newest, one.offset) for one in found] == [
@@ -162,36 +167,29 @@ async def test_p3_a_record_too_late_goes_to_late_events(bench: Bench) -> None:
 
 
 async def test_p4_with_the_walls_clock_time_passes_without_a_record(bench: Bench) -> None:
-    catalogue = bench.catalogue(**{"allowed_skew: 10m": "allowed_skew: 0s", "window: 5m}": "window: 1m}"})
+    catalogue = bench.catalogue(**{"allowed_skew: 10m": "allowed_skew: 0s"})
     settings = bench.settings(1, clock="wall")
-    now = START_MS * 0 + _now_ms()
-    visits = [
-        Sent("look", b"ann", msgspec.json.encode({"customer": "ann", "at": now - back, "page": "home"}))
-        for back in (95_000, 90_000)
-    ]
+    at = wall_ms() - DAY_MS - DEFAULT_SKEW_MS + 1_000  # a day after it is a second from now, by the watermark
+    visit = Sent("look", b"ann", msgspec.json.encode({"customer": "ann", "at": at, "page": "home"}))
     async with bench.worker(settings, catalogue) as worker:
-        await bench.send(visits)
-        await until(lambda: any(change.cause == "time" and change.name == "blink" for change in worker.recent))
-
-
-def _now_ms() -> int:
-    from streams.config import wall_ms
-
-    return wall_ms()
+        await bench.send([visit])
+        await until(lambda: any(change.cause is Cause.TIME for change in worker.recent))
+        change = next(change for change in worker.recent if change.cause is Cause.TIME)
+    assert (change.name, change.new, change.at) == ("life", "cooling", iso(at + DAY_MS))
 
 
 async def test_p10_a_changed_catalogue_is_refused_until_the_state_is_rebuilt(bench: Bench) -> None:
     records, settings = stream(400), bench.settings(2)
-    changed = bench.catalogue(version=3, **{"window: 7d}\n  rates": "window: 7d}\n  visits: {source: look, count: true}\n  rates"})
+    changed = bench.catalogue(version=3, **{"features:": "features:\n  visits: {source: look, count: true}"})
     async with bench.worker(settings, bench.catalogue()) as worker:
         await bench.send(records)
-        await until(lambda: applied(worker, len(records)))
+        await until(lambda: dealt_with(worker, len(records)))
     for fresh in ("one", "two"):  # with the old state at hand, and where only the changelog knows of it
         with pytest.raises(StateRefused, match=r"livetags worker everything.yaml --rebuild"):
             async with bench.worker(bench.settings(2, worker=fresh), changed):
                 pass
     async with bench.worker(settings, changed, rebuild=True) as worker:
-        await until(lambda: applied(worker, len(records)))
+        await until(lambda: dealt_with(worker, len(records)))
     expected = replayed(changed, records, 2)
     again = [change for change in await bench.changes() if change.catalogue_version == 3]
     assert by_customer(again) == by_customer(expected.changes)
@@ -202,12 +200,12 @@ async def test_p1_two_workers_share_the_partitions_and_say_what_one_says(bench: 
     half = len(records) // 2
     async with bench.worker(bench.settings(4, worker="one"), catalogue) as one:
         await bench.send(records[:half])
-        await until(lambda: applied(one, half))
+        await until(lambda: dealt_with(one, half))
         async with bench.worker(bench.settings(4, worker="two"), catalogue) as two:
             await until(lambda: one.ready and two.ready and len(one.partitions) == len(two.partitions) == 2)
             assert set(one.partitions) | set(two.partitions) == {0, 1, 2, 3}
             await bench.send(records[half:])
-            await until(lambda: applied(one, 1) and one.counters.events + two.counters.events >= len(records))
+            await until(lambda: one.counters.events + two.counters.events >= len(records))
         await until(lambda: one.ready and len(one.partitions) == 4)
         customers = {record.key.decode() for record in records}
         expected = replayed(catalogue, records, 4)
@@ -219,11 +217,9 @@ async def test_p1_two_workers_share_the_partitions_and_say_what_one_says(bench: 
 
 async def test_a_source_far_ahead_of_another_is_held_back_and_nothing_is_lost(bench: Bench) -> None:
     catalogue, settings = bench.catalogue(), bench.settings(1, max_queued=200, run_records=50, fetch_bytes=20_000)
-    async with bench.worker(settings, catalogue):
-        pass
+    await bench.topics(settings, catalogue)
     records = stream(4_000, customers=20)
     await bench.send(records)
     async with bench.worker(settings, catalogue) as worker:
-        await until(lambda: applied(worker, len(records)))
-        await asyncio.sleep(0)
+        await until(lambda: dealt_with(worker, len(records)))
     assert by_customer(await bench.changes()) == by_customer(replayed(catalogue, records, 1).changes)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.records import Change, CustomerTags, LateEvent
-from streams.replay import Outcome, run
+from streams.replay import Record, run
 from tests.generators_records import Case, cases, scattered
 from tests.oracle import replay
 
@@ -49,8 +49,8 @@ def oracle(case: Case) -> Said:
 
 def engine(case: Case, batch: int = ALL, partitions: int = 1) -> Said:
     """What the engine says."""
-    records = [(record.source, record.value, record.key) for record in case.records]
-    outcome: Outcome = run(case.catalogue, records, batch=batch, partitions=partitions, until=case.until)
+    records = [Record(record.source, record.value, record.key) for record in case.records]
+    outcome = run(case.catalogue, records, batch=batch, partitions=partitions, until=case.until)
     return said(outcome.changes, outcome.customers, outcome.late)
 
 

@@ -33,7 +33,13 @@ CASES: dict[str, tuple[tuple[int, int, str, str, str], ...]] = {
         (54, 5, "when", "this is empty", "a rule"),
     ),
     "chinese": (
-        (21, 25, "，", "this is a full-width '，'", "Write ', ' instead of '，'."),
+        (2, 10, "一", "this is the text '一'", "a whole number from 1 to 2147483648"),
+        (3, 11, "Asia", "there is no time zone 'Asia/Bejing'", "Did you mean 'Asia/Harbin'?"),
+        (4, 11, "rmb", "'rmb' is no currency", "three capital letters such as CNY"),
+        (13, 35, "‘", "the character '‘' can't stand here", "Write the plain \"'\"."),
+        (14, 35, "'", "'转人' is not one of its values", "one of 转入, 转出"),
+        (18, 18, "≥", "the character '≥' can't stand here", "Write '>='."),
+        (20, 21, "万", "'万' can't stand here", "Write 50_000."),
     ),
     "circles": (
         (23, 16, "b", "these rest on each other: a -> b -> c -> a", "features that don't lead back here"),
@@ -54,6 +60,9 @@ CASES: dict[str, tuple[tuple[int, int, str, str, str], ...]] = {
     ),
     "full_width_colon": (
         (21, 5, "：", "this is a full-width colon", "Write ': ' instead of '：'."),
+    ),
+    "full_width_comma": (
+        (21, 25, "，", "this is a full-width '，'", "Write ', ' instead of '，'."),
     ),
     "illegal_windows": (
         (22, 50, "97m", "a window of 97m can't be cut into at most 96 equal", "The nearest window that can is 96m."),
