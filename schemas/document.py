@@ -138,7 +138,7 @@ class Map:
         return float(value)
 
     def boolean(self, key: str, default: bool = False) -> bool:
-        """true or false."""
+        """Either true or false."""
         value = self.data.get(key, default)
         if not isinstance(value, bool):
             self.problem(key, f"this is {shape(value)}", "true or false")

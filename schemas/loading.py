@@ -94,7 +94,8 @@ def _timezone(top: Map) -> tuple[str, int]:
     try:
         zone = zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        hint = nearest(name, zoneinfo.available_timezones())
+        china = name.casefold().rpartition("/")[2] in ("beijing", "bejing", "peking", "china", "prc")
+        hint = "Did you mean 'Asia/Shanghai'?" if china else nearest(name, zoneinfo.available_timezones())
         top.problem("timezone", f"there is no time zone {name!r}", "a name such as Asia/Shanghai", hint)
         return "UTC", 0
     winter = datetime.datetime(2026, 1, 1, tzinfo=zone)

@@ -79,7 +79,7 @@ class Changelog(msgspec.Struct, frozen=True, order=True):
 
 
 def newest_changelog(app_id: str, topics: list[str]) -> Changelog | None:
-    """The changelog in force among those topics, or None where the app never ran; `fingerprint` holds its first digits."""
+    """The changelog in force among those topics (`fingerprint` has its first digits); None where the app never ran."""
     pattern = re.compile(rf"{re.escape(app_id)}-changelog-(\d+)-([^-]+)\Z")
     found = [Changelog(int(match[1]), match[2], app_id) for match in map(pattern.match, topics) if match]
     return max(found, default=None)

@@ -1,7 +1,7 @@
 """The composition root: settings and a catalogue in, a worker out.
 
-A worker joins its consumer group through Faust, recovers the partitions it is given, and then merges, applies, emits and
-flushes until it is told to stop. One event loop; a web server may share it.
+A worker joins its consumer group through Faust, recovers the partitions it is given, and then merges, applies, emits
+and flushes until it is told to stop. One event loop; a web server may share it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from streams.processor import Partition
 from streams.store import StoreError
 from streams.tables import Recovered, Tables
 from streams.task import FlushRule, Task
+from streams.warm import warm
 
 IDLE_S = 0.1
 MERGE_WAIT_S = 0.003
@@ -119,7 +120,7 @@ class Worker:
         ingest.define(self._lane, self._receive, self._fail)
         self._opened.push_async_callback(self._lane.app.stop)
         try:
-            await self._first(asyncio.ensure_future(self._lane.app.start()))
+            await self._first(asyncio.ensure_future(self._join()))
         except BaseException:
             await self._close()
             raise
@@ -299,12 +300,16 @@ class Worker:
         async def guarded() -> None:
             try:
                 await work
-            except Exception as error:  # noqa: BLE001 - it is the worker's failure, whatever it is
+            except Exception as error:  # it is the worker's failure, whatever it is
                 self._fail(error)
 
         task = asyncio.create_task(guarded())
         self._loops.add(task)
         task.add_done_callback(self._loops.discard)
+
+    async def _join(self) -> None:
+        """Join the group and recover, and compile the kernels meanwhile."""
+        await asyncio.gather(asyncio.to_thread(warm, self.plan), self._lane.app.start())
 
     async def _first(self, started: asyncio.Future[Any]) -> None:
         """Wait for the start, or raise what failed before it."""

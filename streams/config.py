@@ -1,7 +1,7 @@
 """Every setting of livetags, declared once: name, default, unit, help.
 
-Each is read from the environment as `LIVETAGS_<NAME>`; the README's table is made from here. A setting says how a worker
-runs, never what a tag means: that is the catalogue's.
+Each is read from the environment as `LIVETAGS_<NAME>`; the README's table is made from here. A setting says how a
+worker runs, never what a tag means: that is the catalogue's.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     )
     app_id: str = Field(
         default="",
-        description="Name of the consumer group, of the state and of its changelog; empty: `livetags-` and the catalogue's name.",
+        description="Names the consumer group, the state and its changelog; empty: `livetags-` and the catalogue.",
         json_schema_extra={"unit": "name"},
     )
     data_dir: Path = Field(
@@ -108,7 +108,7 @@ class Settings(BaseSettings):
         default=10.0,
         ge=1.0,
         le=60.0,
-        description="After so long without a heartbeat a worker's partitions go to others; 2 at most on the embedded broker.",
+        description="A worker unheard of for so long loses its partitions; at most 2 on the embedded broker.",
         json_schema_extra={"unit": "s"},
     )
     member_id: str = Field(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 
 import msgspec
 
-from schemas.records import Change
+from schemas.records import Change, SegmentChange
 from streams.processor import Output
+
+LATEST = 20
 
 
 class SourceCount(msgspec.Struct):
@@ -31,6 +33,14 @@ class SourceCount(msgspec.Struct):
     at_end: bool = False
 
 
+class SegmentCount(msgspec.Struct):
+    """A segment on this worker: how often it was entered and left, and who entered last, newest last."""
+
+    entered: int = 0
+    left: int = 0
+    latest: deque[str] = msgspec.field(default_factory=lambda: deque(maxlen=LATEST))
+
+
 class Counters:
     """Counts of one worker."""
 
@@ -42,6 +52,7 @@ class Counters:
         self.flushes = 0
         self.changes: Counter[str] = Counter()
         self.dead: Counter[str] = Counter()
+        self.segments: defaultdict[str, SegmentCount] = defaultdict(SegmentCount)
         self.sources = {name: SourceCount() for name in sources}
         self.recent: deque[Change] = deque(maxlen=recent)
         self._lags: dict[str, dict[int, int | None]] = {name: {} for name in sources}
@@ -56,6 +67,17 @@ class Counters:
         self.changes.update(change.cause.value for change in output.changes)
         self.dead.update(letter.reason for letter in output.dead)
         self.recent.extend(output.changes[-(self.recent.maxlen or 0) :])
+        for change in output.changes:
+            if isinstance(change, SegmentChange):
+                self._moved(change)
+
+    def _moved(self, change: SegmentChange) -> None:
+        count = self.segments[change.segment]
+        if change.new:
+            count.entered += 1
+            count.latest.append(change.customer_id)
+        else:
+            count.left += 1
 
     def reached(self, source: str, records: int, newest_ms: int | None) -> None:
         """Note records of a source that were dealt with, and its newest event time in a partition."""

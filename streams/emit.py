@@ -41,7 +41,7 @@ def producer(address: str, *, idempotent: bool) -> AIOKafkaProducer:
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What the broker acknowledged of one topic's partition: the first offset and the one after the last; -1 for none."""
+    """What the broker acknowledged of a topic's partition: first offset and the one after the last; -1 for none."""
 
     first: int
     end: int

@@ -23,6 +23,7 @@ import msgspec
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.tables import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from yarl import URL
@@ -92,7 +93,9 @@ class _Thread(driver.AIOKafkaConsumerThread):
     async def _fetch(self, active: set[TP], timeout: float) -> _Fetched:
         records = await self._fetch_records(self._ensure_consumer(), active, timeout=timeout)
         places = {TP(*place): found for place, found in records.items()}
-        return _Fetched(places, {place: state.position for place in places if (state := self.standing(place)) is not None})
+        return _Fetched(
+            places, {place: state.position for place in places if (state := self.standing(place)) is not None}
+        )
 
     def standing(self, place: TP) -> Any:
         """The consumer's own record of a place, or None where it is not assigned or has no position yet."""
@@ -139,7 +142,7 @@ class _Consumer(driver.Consumer):
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
-        """One message per place and fetch; a batch that a rebalance overtakes is dropped, as positions are set again."""
+        """One message per place and fetch; a batch overtaken by a rebalance is dropped, as positions are set again."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
         generation, active = self.app.consumer_generation_id, self._get_active_partitions()
@@ -212,6 +215,16 @@ class _Transport(driver.Transport):
     positions: Positions
 
 
+class _NoTables(TableManager):
+    """Faust's table manager, without the second it waits for tables to be declared: there are none."""
+
+    async def on_start(self) -> None:
+        """Be ready at once."""
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
+
+
 class _Schema(faust.Schema):  # type: ignore[type-arg]
     """Hands a batch on as it is."""
 
@@ -251,6 +264,7 @@ class Lane:
             consumer_max_fetch_size=tuning.fetch_bytes,
             consumer_group_instance_id=tuning.member_id or None,
             producer_linger=0,
+            TableManager=_NoTables,
         )
         self.app.assignor.replicas = 0  # standbys=1 above picks Faust's assignor, which keeps partitions together
         transport = _Transport([url], self.app, loop=self.app.loop)

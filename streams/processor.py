@@ -23,7 +23,7 @@ from streams.engine import codec, kernel
 from streams.engine.apply import Batch, Scratch
 from streams.engine.evaluate import SPARE
 from streams.engine.explain import Explanation, explain
-from streams.engine.kernel import Out, Status
+from streams.engine.kernel import Out, Status, Verdict
 from streams.engine.layout import NOW
 from streams.engine.plan import Plan
 from streams.merge import Merge, Piece, Run
@@ -195,7 +195,8 @@ class Partition:
 
     def _apply(self, piece: Piece) -> Output:
         batch, customers = self._batch(piece)
-        status = np.zeros(len(batch.slot), dtype=np.int8)
+        count = len(batch.slot)
+        verdict = Verdict(np.zeros(count, dtype=np.int8), np.zeros(count, dtype=np.int64))
         changes: list[Change] = []
         names = [self.plan.catalogue.sources[n].name for n in piece.numbers]
 
@@ -207,11 +208,11 @@ class Partition:
         start = 0
         while start < len(batch.slot):
             start = kernel.apply_batch(
-                self.plan.tables, self.arena.state, batch, status, start, self.plan.skew_ms, self._out
+                self.plan.tables, self.arena.state, batch, verdict, start, self.plan.skew_ms, self._out
             )
             changes += self.sayer.drain(self._out, anchor)
         changes += self._fire(kernel.watermark(self.arena.state.clock, self.plan.skew_ms))
-        output = self._account(piece, status, customers)
+        output = self._account(piece, verdict, customers)
         output.changes = changes
         return output
 
@@ -251,9 +252,9 @@ class Partition:
         self.arena.index()
         self.arena.count_new(first, self._empty_codes)
 
-    def _account(self, piece: Piece, status: NDArray[np.int8], customers: list[str]) -> Output:
+    def _account(self, piece: Piece, verdict: Verdict, customers: list[str]) -> Output:
         """Count what became of the records, set aside the late ones, move the positions."""
-        output = Output.empty()
+        output, status = Output.empty(), verdict.status
         output.applied = int(np.count_nonzero(status == Status.APPLIED))
         output.duplicates = int(np.count_nonzero(status == Status.DUPLICATE))
         output.superseded = int(np.count_nonzero((status == Status.SUPERSEDED) | (status == Status.IGNORED)))
@@ -266,8 +267,7 @@ class Partition:
                 bad = Bad(0, Reason.OVERFLOW, "", "sums below 2^55 minor units")
                 output.dead.append(self._dead(source, record, bad))
             else:
-                newest = int(self.arena.state.rows[self.arena.slots[customers[i]], self.plan.rows.newest[source.name]])
-                times = iso(int(run.decoded.times[place])), iso(newest)
+                times = iso(int(run.decoded.times[place])), iso(int(verdict.newest[i]))
                 where = source.topic, self.partition, record.offset
                 output.late.append(
                     LateEvent(source.name, customers[i], *where, times[0], times[1], _readable(record.value)[0] or "")

@@ -144,7 +144,7 @@ def _open(path: Path) -> Rdict:
     while True:
         try:
             return Rdict(str(path), _options())
-        except Exception as error:  # noqa: BLE001 - rocksdict raises Exception itself
+        except Exception as error:  # rocksdict raises Exception itself
             if "lock" not in str(error).lower():
                 raise StoreError(
                     f"the state in {path} can't be opened: {error}. Remove it to fetch it from the changelog"

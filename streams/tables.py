@@ -1,10 +1,10 @@
 """The customer table of a worker: flush and recovery of its partitions.
 
-A flush writes the dirty rows and then a marker to the changelog, each acknowledged by the broker, and then the same as one
-RocksDB write. A row counts when a marker follows it. Recovery opens the database, reads the changelog's tail after its
-position in raw batches, and drops rows that no marker follows; those are overwritten in the changelog with what counts, so
-that compaction never keeps a row that was never committed. On a broker with transactions the two writes of a flush can be
-one transaction; nothing else here changes then.
+A flush writes the dirty rows and then a marker to the changelog, each acknowledged by the broker, and then the same as
+one RocksDB write. A row counts when a marker follows it. Recovery opens the database, reads the changelog's tail after
+its position in raw batches, and drops rows that no marker follows; those are overwritten in the changelog with what
+counts, so that compaction never keeps a row that was never committed. On a broker with transactions the two writes of a
+flush can be one transaction; nothing else here changes then.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class Tables:
             await reader.stop()
 
     async def _read(self, reader: Any, tails: dict[int, _Tail], places: dict[int, TopicPartition]) -> None:
-        """Read until every partition stands at its end, as fetches tell it (the embedded broker knows it no other way)."""
+        """Read until every partition stands at the end that fetches tell; the embedded broker says it no other way."""
         left = dict(places)
         deadline = asyncio.get_running_loop().time() + STUCK_AFTER_S
         while left:
@@ -155,8 +155,8 @@ class Tables:
 
     def _shorter(self) -> StateRefused:
         return StateRefused(
-            f"the changelog {self._topic!r} ends before the state in {self._cluster.state_dir}: it was created anew, or the "
-            f"broker forgot it. Compute the state anew with: {rebuild_command(self._file)}"
+            f"the changelog {self._topic!r} ends before the state in {self._cluster.state_dir}: it was created anew, "
+            f"or the broker forgot it. Compute the state anew with: {rebuild_command(self._file)}"
         )
 
     def _check(self, number: int, marker: Marker) -> None:
@@ -168,7 +168,8 @@ class Tables:
             )
         if marker.partitions != cluster.partitions:
             raise StateRefused(
-                f"the state was kept over {marker.partitions} partitions, the topics have {cluster.partitions} now. {mend}"
+                f"the state was kept over {marker.partitions} partitions, "
+                f"the topics have {cluster.partitions} now. {mend}"
             )
         for topic, kept in marker.topics.items():
             if topic in cluster.topic_ids and cluster.topic_ids[topic] != kept:

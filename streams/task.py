@@ -1,7 +1,7 @@
 """One partition at work: batches in, changes out, state written back.
 
-A task joins what belongs to a partition: its processor, its output batches and where each topic is read next. The worker
-drives it; one step or snapshot at a time, while the writing of a snapshot goes on beside later steps.
+A task joins what belongs to a partition: its processor, its output batches and where each topic is read next. The
+worker drives it; one step or snapshot at a time, while the writing of a snapshot goes on beside later steps.
 """
 
 from __future__ import annotations

@@ -204,3 +204,16 @@ def scattered(draw: DrawFn, text: str) -> Case:
         value = {source.key: "anna", source.time: START - min(back, source.accept_late_ms), source.id: f"n{number}"}
         records.append(Record(source.name, _JSON.encode(value | draw(payloads(source, catalogue.exponent))), "anna"))
     return Case(text, catalogue, records, None)
+
+
+@st.composite
+def jumping(draw: DrawFn, text: str) -> Case:
+    """Events of several customers to each side of an hour from each other: what moves the watermark, what waits."""
+    catalogue, records = loads(text), list[Record]()
+    steps = st.sampled_from((0, 1, MINUTE, HOUR, HOUR + 1, 2 * HOUR, 2 * HOUR + 1, 3 * HOUR, DAY))
+    for time in draw(st.lists(st.tuples(steps, steps).map(sum), min_size=3, max_size=15)):
+        source = draw(st.sampled_from(catalogue.sources))
+        customer = draw(st.sampled_from("abcd"))
+        value = {source.key: customer, source.time: START + time} | draw(payloads(source, catalogue.exponent))
+        records.append(Record(source.name, _JSON.encode(value), customer))
+    return Case(text, catalogue, records, None)

@@ -27,7 +27,7 @@ def define(lane: Lane, receive: Callable[[Batch], None], fail: Callable[[BaseExc
             try:
                 receive(batch)
                 lane.received(batch)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the worker must stop
+            except Exception as error:  # whatever it is, the worker must stop
                 fail(error)
                 return
 

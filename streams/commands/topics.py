@@ -39,7 +39,8 @@ class Line(msgspec.Struct, frozen=True):
 def topics(catalogue: Path, broker: str | None, create: bool, offline: bool, as_json: bool) -> None:
     """Say which topics CATALOGUE needs and which of them are there.
 
-    The state's changelog is created by the first worker. Exit codes: 0 good, 1 the cluster or catalogue is at fault, 2 wrong use.
+    The state's changelog is created by the first worker. Exit codes: 0 good, 1 the cluster or catalogue is at fault,
+    2 wrong use.
     """
     if create and offline:
         raise click.UsageError("--create needs the cluster, --offline does not ask it")

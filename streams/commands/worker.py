@@ -42,6 +42,7 @@ class Report(msgspec.Struct, frozen=True):
 @click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), help="Local state  [LIVETAGS_DATA_DIR]")
 @click.option("--clock", type=click.Choice([clock.value for clock in Clock]), help="What moves time  [LIVETAGS_CLOCK]")
 @click.option("--web-port", type=click.IntRange(0, 65535), help="Serve the page on this port  [LIVETAGS_WEB_PORT]")
+@click.option("--expect", type=click.IntRange(min=1), hidden=True, help="Records the sources will hold in the end.")
 @click.option("--rebuild", is_flag=True, help="Drop the state and compute it anew from the beginning of the sources.")
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON lines.")
 def worker(
@@ -50,6 +51,7 @@ def worker(
     data_dir: Path | None,
     clock: str | None,
     web_port: int | None,
+    expect: int | None,
     rebuild: bool,
     as_json: bool,
 ) -> None:
@@ -66,10 +68,12 @@ def worker(
         click.echo(str(error), err=True)
         raise SystemExit(1) from None
     keep_compiled(settings)
-    raise SystemExit(asyncio.run(_run(settings, loaded, rebuild=rebuild, file=str(catalogue), as_json=as_json)))
+    raise SystemExit(asyncio.run(_run(settings, loaded, rebuild, str(catalogue), expect, as_json)))
 
 
-async def _run(settings: Settings, catalogue: Catalogue, *, rebuild: bool, file: str, as_json: bool) -> int:
+async def _run(
+    settings: Settings, catalogue: Catalogue, rebuild: bool, file: str, expect: int | None, as_json: bool
+) -> int:
     """Start, run until a signal or a failure, stop; the exit code."""
     from streams.app import REFUSALS, WorkerFailed, build  # late: numba reads where its cache is when it is imported
 
@@ -80,7 +84,7 @@ async def _run(settings: Settings, catalogue: Catalogue, *, rebuild: bool, file:
             return 0
         async with contextlib.AsyncExitStack() as open_:
             open_.push_async_callback(member.stop)
-            await _serve(open_, settings, member, as_json)
+            await _serve(open_, settings, member, expect, as_json)
             reports = asyncio.create_task(_report(member, as_json))
             open_.callback(reports.cancel)
             await _unless(stopped, member.wait())
@@ -91,17 +95,21 @@ async def _run(settings: Settings, catalogue: Catalogue, *, rebuild: bool, file:
     return 0
 
 
-async def _serve(open_: contextlib.AsyncExitStack, settings: Settings, member: Worker, as_json: bool) -> None:
+async def _serve(
+    open_: contextlib.AsyncExitStack, settings: Settings, member: Worker, expect: int | None, as_json: bool
+) -> None:
     """Serve the page where a port is set, and say that work began."""
     address = ""
     if settings.web_port:
         from streams.watch import WorkerView  # late: NiceGUI takes a second to import
         from streams.web.app import create_app
-        from streams.web.server import serve
+        from streams.web.server import ServeError, serve
 
-        served = await open_.enter_async_context(
-            serve(create_app(WorkerView(member)), settings.web_host, settings.web_port)
-        )
+        page = serve(create_app(WorkerView(member, expect)), settings.web_host, settings.web_port)
+        try:
+            served = await open_.enter_async_context(page)
+        except ServeError as error:
+            raise click.ClickException(str(error)) from None
         address = f", page at {served.url}"
     if as_json:
         _say(member, "running", as_json)
@@ -163,8 +171,8 @@ def _say(member: Worker, state: str, as_json: bool) -> None:
         click.echo(msgspec.json.encode(report).decode())
         return
     click.echo(
-        f"{state}: {counters.events:,} events, {counters.changes.total():,} changes, {counters.dead.total():,} dead letters, "
-        f"{counters.late:,} late, {counters.duplicates:,} duplicates; behind: "
+        f"{state}: {counters.events:,} events, {counters.changes.total():,} changes, "
+        f"{counters.dead.total():,} dead letters, {counters.late:,} late, {counters.duplicates:,} duplicates; behind: "
         + ", ".join(f"{name} {'?' if lag is None else format(lag, ',')}" for name, lag in lags.items())
     )
 

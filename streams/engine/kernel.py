@@ -62,6 +62,13 @@ class State(NamedTuple):
     clock: NDArray[np.int64]
 
 
+class Verdict(NamedTuple):
+    """What became of each record (`Status`); of one set aside, the newest time of its source that it was held against."""
+
+    status: NDArray[np.int8]
+    newest: NDArray[np.int64]
+
+
 class Out(NamedTuple):
     """Changes so far (`count[0]` of them, `count[1]` values of `because`), and scratch space."""
 
@@ -218,20 +225,22 @@ def _take(tables: Tables, state: State, batch: Batch, i: int, out: Out) -> bool:
 
 @njit(cache=True, nogil=True)
 def apply_batch(
-    tables: Tables, state: State, batch: Batch, status: NDArray[np.int8], start: int, skew_ms: int, out: Out
+    tables: Tables, state: State, batch: Batch, verdict: Verdict, start: int, skew_ms: int, out: Out
 ) -> int:
     """Apply records from `start` on; the index of the next one (the batch's length when done).
 
     Parameters
     ----------
-    status
-        Out: what became of each record (`Status`).
+    verdict
+        Out: what became of each record.
     """
     for i in range(start, len(batch.slot)):
         slot = batch.slot[i]
         row = state.rows[slot]
-        status[i] = _judge(tables, row, batch, i)
-        if status[i] != _APPLIED:
+        judged = _judge(tables, row, batch, i)
+        verdict.status[i] = judged
+        if judged != _APPLIED:
+            verdict.newest[i] = row[tables.sources[batch.source[i]].newest]
             continue
         time = batch.time[i]
         limit = max(time, watermark(state.clock, skew_ms))
@@ -243,7 +252,7 @@ def apply_batch(
             return i
         before = row[NOW]
         if not _take(tables, state, batch, i, out):
-            status[i] = _OVERFLOW
+            verdict.status[i] = _OVERFLOW
             continue
         cause = _EVENT if before == MISSING or time >= before else _LATE
         if tables.sources[batch.source[i]].profile:

@@ -41,6 +41,8 @@ class Summary(msgspec.Struct, frozen=True):
         Code shown beside money; empty shows none.
     timezone
         Zone in which the page shows times.
+    changes_by_cause
+        The same changes by their cause.
     """
 
     catalogue: str
@@ -58,6 +60,7 @@ class Summary(msgspec.Struct, frozen=True):
     progress: float | None = None
     currency: str = ""
     timezone: str = "UTC"
+    changes_by_cause: dict[str, int] = {}
 
 
 class SourceView(msgspec.Struct, frozen=True):
@@ -94,12 +97,23 @@ class TagView(msgspec.Struct, frozen=True):
 
 
 class SegmentView(msgspec.Struct, frozen=True):
-    """A segment and how many customers are in it."""
+    """A segment and how many customers are in it.
+
+    Attributes
+    ----------
+    entered, left
+        How often since the worker started.
+    latest
+        Some customers that entered last, newest first; they may have left since.
+    """
 
     name: str
     title: Titles
     about: Titles
     customers: int
+    entered: int = 0
+    left: int = 0
+    latest: list[str] = []
 
 
 class FeatureView(msgspec.Struct, frozen=True):

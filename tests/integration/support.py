@@ -1,4 +1,4 @@
-"""What the integration tests share: a catalogue over topics of their own, a stream for it, and ways to send, read and wait."""
+"""What the integration tests share: a catalogue over topics of their own, a stream for it, ways to send and wait."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,16 +47,16 @@ class Bench(msgspec.Struct, frozen=True):
     name: str
     directory: Path
 
-    def catalogue(self, version: int = 2, **replaced: str) -> Catalogue:
+    def catalogue(self, version: int = 2, replaced: Mapping[str, str] | None = None) -> Catalogue:
         """tests/everything.yaml over topics of this test; `replaced` swaps texts in it."""
-        return loads(self.text(version, **replaced))
+        return loads(self.text(version, replaced))
 
-    def text(self, version: int = 2, **replaced: str) -> str:
+    def text(self, version: int = 2, replaced: Mapping[str, str] | None = None) -> str:
         """The YAML of `catalogue`."""
         text = EVERYTHING.read_text(encoding="utf-8").replace("version: 2", f"version: {version}")
         for source in SOURCES:
             text = text.replace(f"topic: {source}", f"topic: {self.name}-{source}")
-        for old, new in replaced.items():
+        for old, new in (replaced or {}).items():
             if old not in text:
                 raise ValueError(f"{old!r} is not in {EVERYTHING}")
             text = text.replace(old, new)
@@ -132,7 +132,6 @@ class Bench(msgspec.Struct, frozen=True):
         segments = await self.read(self.topic(Role.SEGMENT_CHANGES))
         return [*tags, *(msgspec.json.decode(r.value, type=SegmentChange) for r in segments)]
 
-
     async def some_changes(self, number: int) -> None:
         """Wait until the topics hold so many different changes."""
         async with asyncio.timeout(WITHIN_S):
@@ -168,7 +167,7 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 def stream(count: int = 3_000, customers: int = 120, seed: int = 7) -> list[Sent]:
-    """Records of all sources in the order of their times, seeded: three months of a small shop, with quiet customers."""
+    """Records of all sources in the order of their times, seeded: months of a small shop, with quiet customers."""
     chance = random.Random(seed)
     made, now = [], START_MS
     for number in range(count):
@@ -194,7 +193,11 @@ def _fields(chance: random.Random, source: str, number: int) -> dict[str, Any]:
         case "look":
             return {"page": chance.choice(("home", "help"))}
         case _:
-            return {"vip": chance.random() < 0.5, "born": chance.choice((1980, 1999)), "town": chance.choice(("east", "west"))}
+            return {
+                "vip": chance.random() < 0.5,
+                "born": chance.choice((1980, 1999)),
+                "town": chance.choice(("east", "west")),
+            }
 
 
 def by_customer(changes: Sequence[Change]) -> dict[str, set[str]]:

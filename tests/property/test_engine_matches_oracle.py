@@ -14,11 +14,22 @@ from hypothesis import strategies as st
 
 from schemas.records import Change, CustomerTags, LateEvent
 from streams.replay import Record, run
-from tests.generators_records import Case, cases, scattered
+from tests.generators_records import Case, cases, jumping, scattered
 from tests.oracle import replay
 
 ROOT: Final = Path(__file__).parents[2]
 EVERYTHING: Final = (ROOT / "tests" / "everything.yaml").read_text(encoding="utf-8")
+CLOCK: Final = """
+catalogue: clock
+timezone: UTC
+sources:
+  look: {topic: look, key: customer, time: at, allowed_skew: 1m, accept_late: 90d, fields: {page: [home, help]}}
+  who: {topic: who, kind: profile, key: customer, time: at, allowed_skew: 30m, fields: {vip: boolean}}
+features:
+  idle: {source: look, since: last}
+tags:
+  life: {levels: {a: idle < 1m, b: idle < 30m, c: idle < 1h, d: idle < 2h, e: idle < 4h, f: otherwise}}
+"""
 ALL: Final = 4096
 _SORTED: Final = msgspec.json.Encoder(order="sorted")
 
@@ -82,6 +93,11 @@ def test_p1_the_shipped_catalogues(name: str) -> None:
         agree(case)
 
     check()
+
+
+@given(jumping(CLOCK))
+def test_p9_the_watermark_waits_for_a_second_customer(case: Case) -> None:
+    agree(case)
 
 
 # Each partition has a watermark of its own. A record behind the one partition's watermark may be ahead of eight

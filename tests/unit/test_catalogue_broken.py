@@ -34,7 +34,7 @@ CASES: dict[str, tuple[tuple[int, int, str, str, str], ...]] = {
     ),
     "chinese": (
         (2, 10, "一", "this is the text '一'", "a whole number from 1 to 2147483648"),
-        (3, 11, "Asia", "there is no time zone 'Asia/Bejing'", "Did you mean 'Asia/Harbin'?"),
+        (3, 11, "Asia", "there is no time zone 'Asia/Bejing'", "Did you mean 'Asia/Shanghai'?"),
         (4, 11, "rmb", "'rmb' is no currency", "three capital letters such as CNY"),
         (13, 35, "‘", "the character '‘' can't stand here", "Write the plain \"'\"."),
         (14, 35, "'", "'转人' is not one of its values", "one of 转入, 转出"),

@@ -1,0 +1,189 @@
+"""`livetags replay`: what would have come out, over files."""
+
+from __future__ import annotations
+
+import os
+import time
+import zoneinfo
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+import msgspec
+
+from schemas.catalogue import Catalogue
+from schemas.loading import load
+from schemas.problems import CatalogueError
+from schemas.records import SegmentChange
+from schemas.values import parse_iso
+
+if TYPE_CHECKING:
+    from streams.processor import Output
+    from streams.replay import Record, Replay
+
+BATCH = 8_192
+OUTPUTS = ("tag-changes", "segment-changes", "customer-tags", "dead-letters", "late-events")
+
+
+class Summary(msgspec.Struct):
+    """What a replay did, as `summary.json` holds it."""
+
+    catalogue: str
+    catalogue_version: int
+    records: int
+    applied: int
+    duplicates: int
+    superseded: int
+    dead_letters: dict[str, int]
+    late_events: int
+    customers: int
+    tag_changes: dict[str, int]
+    segment_changes: dict[str, int]
+    causes: dict[str, int]
+    segments: dict[str, int]
+    seconds: float
+
+
+class _Writer:
+    """The output files, and counts of what went into them."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.files: dict[str, IO[bytes]] = {name: (directory / f"{name}.ndjson").open("wb") for name in OUTPUTS}
+        self.counts: dict[str, Counter[str]] = {name: Counter() for name in ("tags", "segments", "causes", "dead")}
+        self.totals: Counter[str] = Counter()
+        self._encode = msgspec.json.Encoder().encode_lines
+
+    def take(self, outputs: Iterable[Output]) -> None:
+        """Write what came out."""
+        for output in outputs:
+            segments = [change for change in output.changes if isinstance(change, SegmentChange)]
+            tags = [change for change in output.changes if not isinstance(change, SegmentChange)]
+            for name, items in (("tag-changes", tags), ("segment-changes", segments)):
+                self.files[name].write(self._encode(items))
+            self.files["dead-letters"].write(self._encode(output.dead))
+            self.files["late-events"].write(self._encode(output.late))
+            self.counts["tags"].update(change.name for change in tags)
+            self.counts["segments"].update(change.name for change in segments)
+            self.counts["causes"].update(change.cause.value for change in output.changes)
+            self.counts["dead"].update(letter.reason for letter in output.dead)
+            self.totals.update(
+                applied=output.applied,
+                duplicates=output.duplicates,
+                superseded=output.superseded,
+                late=len(output.late),
+            )
+
+    def close(self, replay: Replay) -> None:
+        """Write a line per customer and close the files."""
+        customers = replay.customers()
+        while some := list(islice(customers, 1_000)):
+            self.files["customer-tags"].write(self._encode(some))
+        for file in self.files.values():
+            file.close()
+
+
+@click.command("replay")
+@click.argument("catalogue", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--input", "mixed", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Lines of all sources.")
+@click.option("--source", "named", multiple=True, metavar="NAME=FILE", help="A source's own file; merged by event time.")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where the output goes.")
+@click.option("--until", metavar="TIME", help="At the end let time pass to this moment (ISO 8601).")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def replay(
+    catalogue: Path, mixed: Path | None, named: tuple[str, ...], out: Path, until: str | None, as_json: bool
+) -> None:
+    """Run CATALOGUE over files: the same changes, ids included, as over topics.
+
+    Exit codes: 0 done, 1 failed, 2 wrong use.
+    """
+    if (mixed is None) == (not named):
+        raise click.UsageError("Give either --input FILE or one or more --source NAME=FILE.")
+    try:
+        loaded = load(catalogue)
+    except CatalogueError as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(1) from None
+    files = _named(named, loaded)
+    until_ms = _until(until, loaded)
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(".livetags", "numba").absolute()))
+    from streams.files import FileError, merged  # late: numba reads where its cache is when it is imported
+    from streams.files import mixed as mixed_records
+
+    try:
+        records = mixed_records(mixed, loaded) if mixed else merged(files, loaded)
+        summary = _run(loaded, records, out, until_ms)
+    except FileError as error:
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(1) from None
+    (out / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary)))
+    _print(summary, out, as_json)
+
+
+def _run(catalogue: Catalogue, records: Iterator[Record], out: Path, until_ms: int | None) -> Summary:
+    from streams.engine.plan import build
+    from streams.replay import Replay
+
+    started, run, writer = time.monotonic(), Replay(build(catalogue)), _Writer(out)
+    while some := list(islice(records, BATCH)):
+        writer.take(run.feed(some))
+    if until_ms is not None:
+        writer.take(run.advance(until_ms))
+    writer.close(run)
+    overview = run.parts[0].overview()
+    return Summary(
+        catalogue=catalogue.name,
+        catalogue_version=catalogue.version,
+        records=run.records,
+        applied=writer.totals["applied"],
+        duplicates=writer.totals["duplicates"],
+        superseded=writer.totals["superseded"],
+        dead_letters=dict(writer.counts["dead"]),
+        late_events=writer.totals["late"],
+        customers=overview.customers,
+        tag_changes=dict(writer.counts["tags"]),
+        segment_changes=dict(writer.counts["segments"]),
+        causes=dict(writer.counts["causes"]),
+        segments=overview.segments,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _named(named: tuple[str, ...], catalogue: Catalogue) -> dict[str, Path]:
+    names = [source.name for source in catalogue.sources]
+    files: dict[str, Path] = {}
+    for item in named:
+        name, sign, file = item.partition("=")
+        if not sign or name not in names:
+            raise click.BadParameter(f"{item!r}: expected NAME=FILE with NAME one of {', '.join(names)}")
+        if not Path(file).is_file():
+            raise click.BadParameter(f"{item!r}: there is no file {file}")
+        files[name] = Path(file)
+    return files
+
+
+def _until(until: str | None, catalogue: Catalogue) -> int | None:
+    if until is None:
+        return None
+    try:
+        return parse_iso(until, zoneinfo.ZoneInfo(catalogue.timezone))
+    except ValueError:
+        raise click.BadParameter(f"--until {until!r}: expected a time such as 2025-12-31T00:00:00Z") from None
+
+
+def _print(summary: Summary, out: Path, as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.encode(summary).decode())
+        return
+    changes = sum(summary.tag_changes.values()), sum(summary.segment_changes.values())
+    rate = summary.records / max(summary.seconds, 0.001)
+    click.echo(
+        f"{summary.records:,} records of {summary.customers:,} customers in {summary.seconds:.1f} s ({rate:,.0f}/s):"
+        f" {changes[0]:,} tag changes, {changes[1]:,} segment changes, {sum(summary.dead_letters.values()):,} dead"
+        f" letters, {summary.late_events:,} late, {summary.duplicates:,} duplicates. Written to {out}/"
+    )
+    for name, customers in sorted(summary.segments.items(), key=lambda item: -item[1]):
+        click.echo(f"  {name:<28} {customers:>9,} customers  {summary.segment_changes.get(name, 0):>9,} changes")

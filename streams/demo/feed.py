@@ -1,0 +1,149 @@
+"""A data set on its way into the sources' topics: whole batches, in the order of event time, never far ahead.
+
+What the worker says depends on the order of the sources within a partition. So the feed stays ahead of the worker until
+the end: then a source that is read to its end has nothing more to say about the times being merged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import murmur2
+
+from schemas.catalogue import Catalogue
+from streams.demo.dataset import Chunk, Dataset, merged_chunks
+
+CHUNK: Final = 16_384
+AHEAD: Final = 200_000
+BATCH_BYTES: Final = 524_288
+REQUEST_BYTES: Final = 16_777_216
+
+
+class _Keyed(Protocol):
+    @property
+    def key(self) -> str: ...
+
+
+class _Home(msgspec.Struct, frozen=True):
+    """Where a customer's records go."""
+
+    key: bytes
+    partition: int
+
+
+class _Route(msgspec.Struct, frozen=True):
+    """A source: its topic and how its key is read."""
+
+    topic: str
+    decode: Callable[[bytes], _Keyed]
+
+
+class Feed:
+    """Sends a data set; `sent` records of `total` are on the broker.
+
+    Parameters
+    ----------
+    limit
+        Send no more than so many records; None sends all.
+    """
+
+    def __init__(
+        self, dataset: Dataset, catalogue: Catalogue, address: str, partitions: int, limit: int | None = None
+    ) -> None:
+        self.total = min(sum(dataset.events.values()), limit or sum(dataset.events.values()))
+        self.sent = 0
+        self.ahead = asyncio.Event()
+        """Set once so much is sent that a worker may start."""
+        self._dataset, self._address, self._partitions = dataset, address, partitions
+        self._routes = [_route(catalogue, name) for name in dataset.sources]
+        self._homes: dict[str, _Home] = {}
+        self._applied = 0
+        self._room = asyncio.Event()
+
+    @property
+    def through(self) -> bool:
+        """Whether all is sent and the worker has dealt with it."""
+        return self.sent == self.total == self._applied
+
+    def applied(self, records: int) -> None:
+        """Note how many of the records the worker has dealt with."""
+        self._applied = records
+        if self.sent - records < AHEAD:
+            self._room.set()
+
+    async def run(self) -> None:
+        """Send all, waiting whenever the worker is too far behind."""
+        sender = AIOKafkaProducer(
+            bootstrap_servers=self._address, max_batch_size=BATCH_BYTES, max_request_size=REQUEST_BYTES, linger_ms=0
+        )
+        await sender.start()
+        try:
+            for chunk in merged_chunks(self._dataset, CHUNK):
+                await self._wait()
+                await self._send(sender, _cut(chunk, self.total - self.sent))
+                self.sent += min(len(chunk.lines), self.total - self.sent)
+                if self.sent == self.total:
+                    break
+        finally:
+            self.ahead.set()
+            await sender.stop()
+
+    async def _wait(self) -> None:
+        if self.sent - self._applied < AHEAD:
+            return
+        self.ahead.set()
+        self._room.clear()
+        await self._room.wait()
+
+    async def _send(self, sender: AIOKafkaProducer, chunk: Chunk) -> None:
+        """Send a chunk, rare sources first, and wait for the broker to have it."""
+        counts = Counter(chunk.sources)
+        for number, _ in reversed(counts.most_common()):
+            rows = [row for row, source in enumerate(chunk.sources) if source == number]
+            await asyncio.gather(*await self._send_source(sender, self._routes[number], chunk, rows))
+
+    async def _send_source(
+        self, sender: AIOKafkaProducer, route: _Route, chunk: Chunk, rows: Sequence[int]
+    ) -> list[asyncio.Future[Any]]:
+        """Hand over the batches of one source; what comes back are the broker's answers."""
+        open_ = [sender.create_batch() for _ in range(self._partitions)]
+        answers: list[asyncio.Future[Any]] = []
+        homes, decode = self._homes, route.decode
+        for row in rows:
+            line = chunk.lines[row]
+            customer = decode(line).key
+            home = homes.get(customer) or self._home(customer)
+            number, at = home.partition, chunk.times_ms[row]
+            if open_[number].append(key=home.key, value=line, timestamp=at) is None:
+                answers.append(await sender.send_batch(open_[number], route.topic, partition=number))
+                open_[number] = sender.create_batch()
+                open_[number].append(key=home.key, value=line, timestamp=at)
+        for number, batch in enumerate(open_):
+            batch.close()
+            if batch.record_count():
+                answers.append(await sender.send_batch(batch, route.topic, partition=number))
+        return answers
+
+    def _home(self, customer: str) -> _Home:
+        """Where Kafka's own partitioner puts a customer."""
+        key = customer.encode()
+        home = self._homes[customer] = _Home(key, (murmur2(key) & 0x7FFFFFFF) % self._partitions)
+        return home
+
+
+def _route(catalogue: Catalogue, name: str) -> _Route:
+    source = catalogue.source(name)
+    shape = msgspec.defstruct("Keyed", [("key", str)], rename={"key": source.key})
+    return _Route(source.topic, msgspec.json.Decoder(shape).decode)
+
+
+def _cut(chunk: Chunk, most: int) -> Chunk:
+    """The chunk's first records, at most so many."""
+    if len(chunk.lines) <= most:
+        return chunk
+    return Chunk(chunk.sources[:most], chunk.times_ms[:most], chunk.lines[:most])
