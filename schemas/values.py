@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from decimal import Decimal
+from collections.abc import Callable
 from typing import Final
 
 from schemas.catalogue import Aggregation, Catalogue, Feature, Segment, Tag, Unit
@@ -42,43 +42,55 @@ def to_ms(moment: datetime.datetime) -> int:
 
 def money(minor: int, exponent: int) -> str:
     """Major units as a decimal text: 6100050 is "61000.50" with two digits."""
-    return str(Decimal(minor).scaleb(-exponent).quantize(Decimal(1).scaleb(-exponent))) if exponent else str(minor)
+    if not exponent:
+        return str(minor)
+    digits = f"{abs(minor):0{exponent + 1}d}"
+    return f"{'-' if minor < 0 else ''}{digits[:-exponent]}.{digits[-exponent:]}"
 
 
-def feature_value(feature: Feature, value: float, exponent: int) -> Value:
-    """A feature's register as JSON; NaN is null."""
-    if value != value:
-        return None
+Saying = Callable[[float], Value]
+
+
+def saying(feature: Feature, exponent: int) -> Saying:
+    """What turns the feature's register into JSON; NaN is null."""
+    computed = feature.aggregation is Aggregation.COMPUTE
     match feature.unit:
+        case Unit.MONEY if computed or feature.aggregation is Aggregation.MEAN:
+            scale = 10**exponent
+            return lambda value: _finite(value / scale)
         case Unit.MONEY:
-            if feature.aggregation in (Aggregation.MEAN, Aggregation.COMPUTE):
-                return _finite(value / 10**exponent)
-            return money(int(value), exponent)
-        case Unit.COUNT if feature.aggregation is not Aggregation.COMPUTE:
-            return int(value)
+            return lambda value: None if value != value else money(int(value), exponent)
+        case Unit.COUNT if not computed:
+            return lambda value: None if value != value else int(value)
         case Unit.DURATION:
-            return int(value) if math.isfinite(value) else None
+            return lambda value: int(value) if math.isfinite(value) else None
         case Unit.TIME:
-            return iso(int(value))
+            return lambda value: None if value != value else iso(int(value))
         case Unit.CATEGORY:
-            return feature.values[int(value)]
+            values = feature.values
+            return lambda value: None if value != value else values[int(value)]
         case Unit.BOOLEAN:
-            return value == 1.0
-    return _finite(value)
+            return lambda value: None if value != value else value == 1.0
+    return _finite
+
+
+def said_values(item: Tag | Segment) -> tuple[bool | str | None, ...]:
+    """A tag's or segment's values as JSON, by code + 1; the first is what missing says."""
+    if isinstance(item, Segment) or item.boolean:
+        return (False, False, True)
+    return (None, *item.values)
 
 
 def said_value(item: Tag | Segment, code: int) -> bool | str | None:
     """A tag's or segment's code as JSON; -1 is null."""
-    if isinstance(item, Segment) or item.boolean:
-        return code == 1
-    return None if code < 0 else item.values[code]
+    return said_values(item)[code + 1]
 
 
 def named_value(catalogue: Catalogue, name: str, value: float) -> Value:
     """The register of a feature or tag as JSON."""
     for feature in catalogue.features:
         if feature.name == name:
-            return feature_value(feature, value, catalogue.exponent)
+            return saying(feature, catalogue.exponent)(value)
     return said_value(catalogue.tag(name), -1 if value != value else int(value))
 
 

@@ -6,14 +6,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from schemas.catalogue import Feature, Segment, Tag
-from schemas.records import Change, CustomerTags, SegmentChange, TagChange, Value, change_id
-from schemas.values import feature_value, iso, said_value
+from schemas.catalogue import Segment, Tag
+from schemas.records import Cause, Change, CustomerTags, SegmentChange, TagChange, Value, change_id
+from schemas.values import Saying, iso, said_value, said_values, saying
 from streams.arena import Arena
 from streams.engine.evaluate import SPARE, read_features
 from streams.engine.kernel import CAUSES, Out
 from streams.engine.layout import NOW
 from streams.engine.plan import Plan
+
+
+_CAUSES = (Cause.EVENT, *CAUSES)  # by number; 0 is never noted
 
 
 class Sayer:
@@ -24,11 +27,13 @@ class Sayer:
         self.plan, self.arena = plan, arena
         self._items: list[Tag | Segment] = [catalogue.tag(name) for name in catalogue.tag_order]
         self._items += catalogue.segments
-        named: dict[str, Feature | Tag] = {feature.name: feature for feature in catalogue.features}
-        named |= {tag.name: tag for tag in catalogue.tags}
+        self._said = [said_values(item) for item in self._items]
+        self._sayings = {feature.name: saying(feature, catalogue.exponent) for feature in catalogue.features}
+        named = self._sayings | {tag.name: _tag_saying(tag) for tag in catalogue.tags}
         self._because = [[(name, named[name]) for name in names] for names in plan.because]
         self._places = {name: index for index, name in enumerate(plan.said)}
         self._registers = np.full(len(catalogue.features) + len(catalogue.tags) + SPARE, np.nan)
+        self._version = catalogue.version
         self._status = {tag.name: "warming" for tag in catalogue.tags if tag.waits}
 
     def drain(self, out: Out, anchor: Callable[[int], str]) -> list[Change]:
@@ -40,27 +45,30 @@ class Sayer:
             The source and id of the record with a given index.
         """
         count = int(out.count[0])
-        changes = [self._change(out, row, anchor) for row in out.changes[:count].tolist()] if count else []
+        if not count:
+            return []
+        values, moments = out.because[: int(out.count[1])].tolist(), dict[int, str]()
+        changes = [self._change(row, values, moments, anchor) for row in out.changes[:count].tolist()]
         out.count[:] = 0
         return changes
 
-    def _change(self, out: Out, row: tuple[int, ...], anchor: Callable[[int], str]) -> Change:
-        slot, record, rule, old, new, at, cause_number, because_at = row
-        item, cause, customer = self._items[rule], CAUSES[cause_number - 1], self.arena.customers[slot]
-        values = out.because[because_at : because_at + len(self._because[rule])].tolist()
-        because = {name: self._named(of, value) for (name, of), value in zip(self._because[rule], values, strict=True)}
-        source = anchor(record) if record >= 0 else ""
-        found = change_id(customer, item.name, at, cause.value, source)
-        version, moment = self.plan.catalogue.version, iso(at)
-        if isinstance(item, Segment):
-            return SegmentChange(found, customer, item.name, old == 1, new == 1, moment, cause, version, because)
-        sides = said_value(item, old), said_value(item, new)
-        return TagChange(found, customer, item.name, *sides, moment, cause, version, because)
-
-    def _named(self, of: Feature | Tag, value: float) -> Value:
-        if isinstance(of, Feature):
-            return feature_value(of, value, self.plan.catalogue.exponent)
-        return said_value(of, -1 if value != value else int(value))
+    def _change(
+        self, row: tuple[int, ...], values: list[float], moments: dict[int, str], anchor: Callable[[int], str]
+    ) -> Change:
+        slot, record, rule, old, new, at, cause_number, place = row
+        item, cause, customer, said = self._items[rule], _CAUSES[cause_number], self.arena.customers[slot], self._said[rule]
+        because: dict[str, Value] = {}
+        for name, say in self._because[rule]:
+            because[name] = say(values[place])
+            place += 1
+        moment = moments.get(at)
+        if moment is None:
+            moment = moments[at] = iso(at)
+        found = change_id(customer, item.name, at, cause, anchor(record) if record >= 0 else "")
+        make = SegmentChange if type(item) is Segment else TagChange
+        return make(
+            found, customer, item.name, said[old + 1], said[new + 1], moment, cause, self._version, because  # type: ignore[arg-type]
+        )
 
     def features(self, slot: int, at: int | None = None) -> dict[str, float]:
         """Every feature's register at `at` ms (the row's now where None); NaN is missing."""
@@ -96,7 +104,7 @@ class Sayer:
             at=iso(int(self.arena.state.rows[slot, NOW])),
             tags={tag.name: said_value(tag, self.code(slot, tag.name)) for tag in catalogue.tags},
             segments=segments,
-            features={f.name: feature_value(f, values[f.name], catalogue.exponent) for f in catalogue.features},
+            features={name: say(values[name]) for name, say in self._sayings.items()},
             status=dict(self._status),
         )
 
@@ -108,3 +116,8 @@ class Sayer:
             tags[tag.name] = {value: counts[code + 1] for code, value in enumerate(tag.values)}
         places = {segment.name: self._places[segment.name] for segment in self.plan.catalogue.segments}
         return tags, {name: int(said[place, 2]) for name, place in places.items()}
+
+
+def _tag_saying(tag: Tag) -> Saying:
+    values = said_values(tag)
+    return lambda value: values[0] if value != value else values[int(value) + 1]

@@ -181,7 +181,12 @@ class Member:
             finally:
                 writer.close()
         start, _, body = answer.partition(b"\r\n\r\n")
-        return None if b" 404 " in start.partition(b"\r\n")[0] else msgspec.json.decode(body, type=kind)
+        status = start.partition(b"\r\n")[0].split(b" ")[1:2]
+        if status == [b"404"]:
+            return None
+        if status != [b"200"]:
+            raise DemoFailed(f"the worker can't tell its {path.partition('/')[0]}: " + (list(self._said) or ["it said nothing"])[-1])
+        return msgspec.json.decode(body, type=kind)
 
 
 def is_free(port: int) -> bool:

@@ -64,7 +64,7 @@ class _Explainer:
         index = self.places[item.name]
         at = self.plan.rows.said[item.name]
         code, cause = (int(self.row[at + 1]) >> 4) - 1, int(self.row[at + 1]) & 15
-        because = {n: named_value(self.catalogue, n, self.registers[self.names[n]]) for n in self.plan.because[index]}
+        because = {n: named_value(self.catalogue, n, float(self.registers[self.names[n]])) for n in self.plan.because[index]}
         return Explanation(
             name=item.name,
             title=item.title,
