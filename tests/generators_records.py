@@ -6,6 +6,7 @@ records are out of order, within what their source accepts or beyond it; some co
 
 from __future__ import annotations
 
+import functools
 import zoneinfo
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -18,7 +19,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from schemas.catalogue import Catalogue, Field, FieldKind, Source
 from schemas.durations import DAY, HOUR, MINUTE, SECOND
-from schemas.loading import loads
+from schemas.loading import loads as _loads
 from tests.generators import catalogues, worlds
 from tests.oracle_rules import Record
 
@@ -30,6 +31,8 @@ CUSTOMERS: Final[tuple[str | int, ...]] = ("anna", "anna", "bo", 7)
 UNREADABLE: Final = (b"{", b"7", b'{"customer": "anna"}x', b'{"nobody": 1}', b'{"customer": null, "at": 1}', b"\xff")
 _JSON: Final = msgspec.json.Encoder(decimal_format="number")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+loads = functools.lru_cache(maxsize=64)(_loads)
 
 
 class Case(msgspec.Struct, frozen=True):
