@@ -85,7 +85,7 @@ class Decoder:
         self.text_codes = text_codes
         self._enum_codes = {f.name: {v: i for i, v in enumerate(f.values)} for f in source.fields}
         tree, self._getters = _shape(source)
-        self._decode = msgspec.json.Decoder(tree).decode
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(tree).decode
 
     def decode(self, records: Sequence[Incoming], keyed: bool) -> Decoded:
         """The records as columns; with `keyed` each must bear the customer as its key.
@@ -143,8 +143,8 @@ class Decoder:
         ids, hashes = self._ids(rows, index, records, fail)
         values = np.empty((count, len(fields)), dtype=np.int64)
         for column, field in enumerate(fields):
-            found = [get(row) for row in rows] if (get := self._getters[field.name]) else []
-            values[:, column] = self._column(field, found, fail)
+            get = self._getters[field.name]
+            values[:, column] = self._column(field, [get(row) for row in rows], fail)
         self._check(customers, times, [records[i] for i in index], keyed, fail)
         removed = np.zeros(count, dtype=np.bool_)
         if self.source.profile:
@@ -167,8 +167,8 @@ class Decoder:
     def _check(
         self, customers: list[str], times: NDArray[np.int64], records: list[Incoming], keyed: bool, fail: Fail
     ) -> None:
-        for i in np.flatnonzero((times < TIME_LIMITS[0]) | (times >= TIME_LIMITS[1])):
-            fail(int(i), Reason.TIME_RANGE, self.source.time, "a time from 1970 to 2199")
+        for i in np.flatnonzero((times < TIME_LIMITS[0]) | (times >= TIME_LIMITS[1])).tolist():
+            fail(i, Reason.TIME_RANGE, self.source.time, "a time from 1970 to 2199")
         for i, (customer, record) in enumerate(zip(customers, records, strict=True)):
             if not 0 < len(customer) <= LONGEST_ID:
                 fail(i, Reason.BAD_ID, self.source.key, f"a customer of 1 to {LONGEST_ID} characters")

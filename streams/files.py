@@ -9,7 +9,7 @@ import io
 import zoneinfo
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 import msgspec
 
@@ -52,7 +52,9 @@ def mixed(path: Path, catalogue: Catalogue) -> Iterator[Record]:
                     f'{path}:{number}: expected a line {{"source": ..., "value": {{...}}}}: {reason}'
                 ) from None
             if found.source not in names:
-                raise FileError(f"{path}:{number}: there is no source {found.source!r}, only {', '.join(sorted(names))}")
+                raise FileError(
+                    f"{path}:{number}: there is no source {found.source!r}, only {', '.join(sorted(names))}"
+                )
             value = bytes(found.value)
             yield Record(found.source, None if value == b"null" else value, found.key)
 
@@ -97,7 +99,7 @@ def _time(value: bytes, source: Source, zone: zoneinfo.ZoneInfo) -> int:
 
 def _opened(path: Path) -> IO[bytes]:
     try:
-        return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+        return cast(IO[bytes], gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb"))
     except OSError as error:
         raise FileError(f"{path}: can't be read: {error.strerror}") from None
 

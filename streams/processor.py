@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 import numpy as np
 from aiokafka.partitioner import murmur2
-from numpy.typing import NDArray
 
 from schemas.catalogue import Source
 from schemas.records import Change, CustomerTags, DeadLetter, LateEvent
@@ -105,10 +104,12 @@ class Partition:
         return Out(
             changes=np.zeros(_CHANGES + len(tables.rules), dtype=kernel.CHANGE),
             because=np.zeros(_CHANGES * 4 + len(tables.because)),
-            count=np.zeros(2, dtype=np.int64),
+            used=np.zeros(2, dtype=np.int64),
             registers=np.full(names + SPARE, np.nan),
             codes=np.zeros(max(len(tables.rules), 1), dtype=np.int64),
-            scratch=Scratch(np.full(self.plan.columns + SPARE, np.nan), np.zeros(len(tables.wheres) + 1, dtype=np.bool_)),
+            scratch=Scratch(
+                np.full(self.plan.columns + SPARE, np.nan), np.zeros(len(tables.wheres) + 1, dtype=np.bool_)
+            ),
         )
 
     def push(self, source: str, records: list[Incoming]) -> None:
@@ -272,13 +273,13 @@ class Partition:
                 output.late.append(
                     LateEvent(source.name, customers[i], *where, times[0], times[1], _readable(record.value)[0] or "")
                 )
-        for i, run in enumerate(piece.runs):
-            places = piece.places[piece.order == i]
+        for number, run in enumerate(piece.runs):
+            places = piece.places[piece.order == number]
             if len(places):
                 last = int(places.max())
                 done = last + 1 == len(run.decoded.times)
                 record = run.records[-1] if done else run.records[int(run.decoded.index[last])]
-                self._positions[self.plan.catalogue.sources[piece.numbers[i]].name] = record.offset + 1
+                self._positions[self.plan.catalogue.sources[piece.numbers[number]].name] = record.offset + 1
         return output
 
     def _fire(self, limit: int) -> list[Change]:
@@ -375,5 +376,3 @@ def _readable(value: bytes | None) -> tuple[str | None, str]:
         return value.decode(), "utf-8"
     except UnicodeDecodeError:
         return base64.b64encode(value).decode(), "base64"
-
-

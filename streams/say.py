@@ -15,7 +15,6 @@ from streams.engine.kernel import CAUSES, Out
 from streams.engine.layout import NOW
 from streams.engine.plan import Plan
 
-
 _CAUSES = (Cause.EVENT, *CAUSES)  # by number; 0 is never noted
 
 
@@ -44,19 +43,24 @@ class Sayer:
         anchor
             The source and id of the record with a given index.
         """
-        count = int(out.count[0])
+        count = int(out.used[0])
         if not count:
             return []
-        values, moments = out.because[: int(out.count[1])].tolist(), dict[int, str]()
+        values, moments = out.because[: int(out.used[1])].tolist(), dict[int, str]()
         changes = [self._change(row, values, moments, anchor) for row in out.changes[:count].tolist()]
-        out.count[:] = 0
+        out.used[:] = 0
         return changes
 
     def _change(
         self, row: tuple[int, ...], values: list[float], moments: dict[int, str], anchor: Callable[[int], str]
     ) -> Change:
         slot, record, rule, old, new, at, cause_number, place = row
-        item, cause, customer, said = self._items[rule], _CAUSES[cause_number], self.arena.customers[slot], self._said[rule]
+        item, cause, customer, said = (
+            self._items[rule],
+            _CAUSES[cause_number],
+            self.arena.customers[slot],
+            self._said[rule],
+        )
         because: dict[str, Value] = {}
         for name, say in self._because[rule]:
             because[name] = say(values[place])
@@ -65,10 +69,10 @@ class Sayer:
         if moment is None:
             moment = moments[at] = iso(at)
         found = change_id(customer, item.name, at, cause, anchor(record) if record >= 0 else "")
-        make = SegmentChange if type(item) is Segment else TagChange
-        return make(
-            found, customer, item.name, said[old + 1], said[new + 1], moment, cause, self._version, because  # type: ignore[arg-type]
-        )
+        if type(item) is Segment:
+            return SegmentChange(found, customer, item.name, old == 1, new == 1, moment, cause, self._version, because)
+        sides = said[old + 1], said[new + 1]
+        return TagChange(found, customer, item.name, *sides, moment, cause, self._version, because)
 
     def features(self, slot: int, at: int | None = None) -> dict[str, float]:
         """Every feature's register at `at` ms (the row's now where None); NaN is missing."""
@@ -98,7 +102,9 @@ class Sayer:
         """All that is said about the customer in a slot, at the row's now."""
         catalogue = self.plan.catalogue
         values = self.features(slot)
-        segments = {s.name: iso(self.since(slot, s.name) or 0) for s in catalogue.segments if self.code(slot, s.name) == 1}
+        segments = {
+            s.name: iso(self.since(slot, s.name) or 0) for s in catalogue.segments if self.code(slot, s.name) == 1
+        }
         return CustomerTags(
             customer_id=self.arena.customers[slot],
             at=iso(int(self.arena.state.rows[slot, NOW])),

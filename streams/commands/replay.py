@@ -88,8 +88,12 @@ class _Writer:
 
 @click.command("replay")
 @click.argument("catalogue", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--input", "mixed", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Lines of all sources.")
-@click.option("--source", "named", multiple=True, metavar="NAME=FILE", help="A source's own file; merged by event time.")
+@click.option(
+    "--input", "mixed", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Lines of all sources."
+)
+@click.option(
+    "--source", "named", multiple=True, metavar="NAME=FILE", help="A source's own file; merged by event time."
+)
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where the output goes.")
 @click.option("--until", metavar="TIME", help="At the end let time pass to this moment (ISO 8601).")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")

@@ -185,7 +185,9 @@ class Member:
         if status == [b"404"]:
             return None
         if status != [b"200"]:
-            raise DemoFailed(f"the worker can't tell its {path.partition('/')[0]}: " + (list(self._said) or ["it said nothing"])[-1])
+            raise DemoFailed(
+                f"the worker can't tell its {path.partition('/')[0]}: " + (list(self._said) or ["it said nothing"])[-1]
+            )
         return msgspec.json.decode(body, type=kind)
 
 

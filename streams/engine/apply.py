@@ -85,9 +85,9 @@ def match(tables: Tables, batch: Batch, i: int, scratch: Scratch) -> None:
             scratch.fields[column] = float(batch.values[i, column]) / tables.fields[first + column]
     for place in range(source.wheres, source.wheres_end):
         program = tables.wheres[place]
-        scratch.matches[place - source.wheres] = run_program(
-            tables.steps, tables.constants, program.start, program.end, scratch.fields
-        ) == 1.0
+        scratch.matches[place - source.wheres] = (
+            run_program(tables.steps, tables.constants, program.start, program.end, scratch.fields) == 1.0
+        )
 
 
 @njit(cache=True, nogil=True)
@@ -97,19 +97,21 @@ def overflows(tables: Tables, row: NDArray[np.int64], batch: Batch, i: int, scra
     for place in range(source.uses, source.uses_end):
         use = tables.uses[place]
         store = tables.stores[use.store]
-        if store.kind == _SUM and batch.values[i, store.field] != MISSING:
-            if use.where < 0 or scratch.matches[use.where]:
-                tile = tile_of(batch.time[i], store.width, tables.offset_ms)
-                held = 0
-                if row[NOW] != MISSING and tile <= tile_of(row[NOW], store.width, tables.offset_ms):
-                    held = row[store.offset + tile % store.tiles]
-                if abs(held) + abs(batch.values[i, store.field]) > SUM_LIMIT:
-                    return True
+        matched = use.where < 0 or scratch.matches[use.where]
+        if store.kind == _SUM and batch.values[i, store.field] != MISSING and matched:
+            tile = tile_of(batch.time[i], store.width, tables.offset_ms)
+            held = 0
+            if row[NOW] != MISSING and tile <= tile_of(row[NOW], store.width, tables.offset_ms):
+                held = row[store.offset + tile % store.tiles]
+            if abs(held) + abs(batch.values[i, store.field]) > SUM_LIMIT:
+                return True
     return False
 
 
 @njit(cache=True, nogil=True)
-def add(tables: Tables, row: NDArray[np.int64], row32: NDArray[np.int32], batch: Batch, i: int, scratch: Scratch) -> None:
+def add(
+    tables: Tables, row: NDArray[np.int64], row32: NDArray[np.int32], batch: Batch, i: int, scratch: Scratch
+) -> None:
     """Apply an event to every store that takes it."""
     source = tables.sources[batch.source[i]]
     time, now = batch.time[i], row[NOW]

@@ -35,7 +35,9 @@ def encode(rows: NDArray[np.int64], slots: NDArray[np.int64], empty: NDArray[np.
     return written
 
 
-def decode(written: Sequence[bytes], rows: NDArray[np.int64], slots: NDArray[np.int64], empty: NDArray[np.int64]) -> None:
+def decode(
+    written: Sequence[bytes], rows: NDArray[np.int64], slots: NDArray[np.int64], empty: NDArray[np.int64]
+) -> None:
     """Put each written row into its slot.
 
     Raises
@@ -108,7 +110,7 @@ def _decode(
             if skip:
                 if value >= np.uint64(len(empty)) or word + 1 + np.int64(value) >= len(empty):
                     return i
-                word += 1 + np.int64(value)
+                word = word + 1 + np.int64(value)  # type: ignore[assignment]
             else:
                 back = np.int64(value >> np.uint64(1)) ^ -np.int64(value & np.uint64(1))
                 row[word] = back ^ empty[word]

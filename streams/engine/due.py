@@ -37,8 +37,10 @@ def make(capacity: int) -> Due:
 def grow(due: Due, capacity: int) -> Due:
     """The same index with room for more slots."""
     larger = make(capacity)
-    for new, old in zip(larger, due, strict=True):
-        new[: len(old)] = old
+    larger.time[: len(due.time)] = due.time
+    larger.heap[: len(due.heap)] = due.heap
+    larger.place[: len(due.place)] = due.place
+    larger.size[:] = due.size
     return larger
 
 

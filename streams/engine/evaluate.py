@@ -6,7 +6,7 @@ nothing leave no trace, and a customer can be looked at in any state.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numba import njit
@@ -27,7 +27,9 @@ _CMIN, _CMAX, _ABS = int(Code.MIN), int(Code.MAX), int(Code.ABS)
 _LT, _LE, _GT, _GE, _EQ, _NE = (int(Code[n]) for n in ("LT", "LE", "GT", "GE", "EQ", "NE"))
 _AND, _OR, _NOT, _KNOWN, _MISSING = (int(Code[n]) for n in ("AND", "OR", "NOT", "KNOWN", "MISSING"))
 _PROFILE = int(StoreKind.PROFILE)
-Words, Halves, Doubles = NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]
+Words: TypeAlias = NDArray[np.int64]
+Halves: TypeAlias = NDArray[np.int32]
+Doubles: TypeAlias = NDArray[np.float64]
 SPARE = 66
 """Every array of registers ends in this many numbers of working space: a program's stack, or the sums of an enum."""
 
@@ -202,7 +204,7 @@ def _untiled(kind: int, scale: float, store: Any, at: int, row: Words, reals: Do
     """A since feature at `at`, or the value of a LAST, FIRST or PROFILE store."""
     if kind == _SINCE:
         time = row[store.offset]
-        return np.nan if time == MISSING or time == NEVER else float(at - time)
+        return np.nan if time in (MISSING, NEVER) else float(at - time)
     place = store.offset + (0 if store.kind == _PROFILE else 2)
     if row[place] == MISSING:
         return np.nan
@@ -222,7 +224,7 @@ def _tiled(feature: Any, stores: Any, slot: int, count: int, row: Words, row32: 
         return float(total) / float(records) / feature.scale
     if kind == _DAYS:
         return _days(store.offset, store.tiles, slot, count, row32)
-    if kind == _DISTINCT or kind == _TOP:
+    if kind in (_DISTINCT, _TOP):
         return _of_values(store, slot, count, row32, kind == _TOP, registers)
     return float(_total(store.kind, store.offset, store.tiles, slot, count, row, row32)) / feature.scale
 

@@ -25,7 +25,7 @@ MOST_MOMENTS: Final = 2_000
 class Explanation(msgspec.Struct, frozen=True):
     """A tag or segment of one customer: its value, since when and by which cause (None: it never changed).
 
-    `because` holds what the rule uses as it is now; `flips` says which conditions decide, and when it changes by itself.
+    `because` holds what the rule uses as it is now; `flips` says which conditions decide, and when it turns by itself.
     """
 
     name: str
@@ -64,7 +64,9 @@ class _Explainer:
         index = self.places[item.name]
         at = self.plan.rows.said[item.name]
         code, cause = (int(self.row[at + 1]) >> 4) - 1, int(self.row[at + 1]) & 15
-        because = {n: named_value(self.catalogue, n, float(self.registers[self.names[n]])) for n in self.plan.because[index]}
+        because = {
+            n: named_value(self.catalogue, n, float(self.registers[self.names[n]])) for n in self.plan.because[index]
+        }
         return Explanation(
             name=item.name,
             title=item.title,

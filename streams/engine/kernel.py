@@ -63,18 +63,18 @@ class State(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What became of each record (`Status`); of one set aside, the newest time of its source that it was held against."""
+    """What became of each record (`Status`), and the newest time of its source that one set aside was held against."""
 
     status: NDArray[np.int8]
     newest: NDArray[np.int64]
 
 
 class Out(NamedTuple):
-    """Changes so far (`count[0]` of them, `count[1]` values of `because`), and scratch space."""
+    """Changes so far (`used[0]` of them, `used[1]` values of `because`), and scratch space."""
 
     changes: NDArray[np.void]
     because: NDArray[np.float64]
-    count: NDArray[np.int64]
+    used: NDArray[np.int64]
     registers: NDArray[np.float64]
     codes: NDArray[np.int64]
     scratch: Scratch
@@ -83,8 +83,8 @@ class Out(NamedTuple):
 @njit(cache=True, nogil=True)
 def _room(tables: Tables, out: Out) -> bool:
     return (
-        out.count[0] + len(tables.rules) <= len(out.changes)
-        and out.count[1] + len(tables.because) <= len(out.because)
+        out.used[0] + len(tables.rules) <= len(out.changes)
+        and out.used[1] + len(tables.because) <= len(out.because)
     )  # fmt: skip
 
 
@@ -115,9 +115,7 @@ def _confirm(clock: NDArray[np.int64], time: int, slot: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _commit(
-    tables: Tables, state: State, out: Out, slot: int, at: int, cause: int, record: int
-) -> None:
+def _commit(tables: Tables, state: State, out: Out, slot: int, at: int, cause: int, record: int) -> None:
     """Write the decided tags and segments into the row and note each change."""
     row = state.rows[slot]
     for index in range(len(tables.rules)):
@@ -130,20 +128,20 @@ def _commit(
         row[rule.said + 1] = (new + 1) * 16 + cause
         state.said[index, old + 1] -= 1
         state.said[index, new + 1] += 1
-        change = out.changes[out.count[0]]
+        change = out.changes[out.used[0]]
         change.slot, change.record, change.rule = slot, record, index
         change.old, change.new, change.at, change.cause = old, new, at, cause
-        change.because = out.count[1]
+        change.because = out.used[1]
         for place in range(rule.because, rule.because_end):
-            out.because[out.count[1]] = out.registers[tables.because[place]]
-            out.count[1] += 1
-        out.count[0] += 1
+            out.because[out.used[1]] = out.registers[tables.because[place]]
+            out.used[1] += 1
+        out.used[0] += 1
         state.changed[slot] = True
 
 
 @njit(cache=True, nogil=True)
 def _differs(tables: Tables, row: NDArray[np.int64], codes: NDArray[np.int64]) -> bool:
-    for index in range(len(tables.rules)):
+    for index in range(len(tables.rules)):  # noqa: SIM110 - numba compiles no generators
         if (row[tables.rules[index].said + 1] >> 4) - 1 != codes[index]:
             return True
     return False

@@ -69,8 +69,9 @@ FEATURE_KIND: Final = {
 class Tables(NamedTuple):
     """What the kernel reads; every array is data, none is compiled in.
 
-    `steps` are packed (`pack`). `fields` holds each column's divisor (0 for a double by bits) from `field_starts[source]` on; `levels` holds the
-    programs of level tags, an empty one for `otherwise`; `because` holds registers.
+    `steps` are packed (`pack`). `fields` holds each column's divisor (0 for a double by bits) from
+    `field_starts[source]` on; `levels` holds the programs of level tags, an empty one for `otherwise`; `because`
+    holds registers.
     """
 
     offset_ms: int
@@ -165,7 +166,8 @@ class _Builder:
 
     def plan(self) -> Plan:
         catalogue = self.catalogue
-        items = [*(catalogue.tag(name) for name in catalogue.tag_order), *catalogue.segments]
+        items: list[Tag | Segment] = [catalogue.tag(name) for name in catalogue.tag_order]
+        items += catalogue.segments
         because = tuple(because_names(item) for item in items)
         live = self._live(items)
         tables = self._tables(items, because, live)
@@ -324,7 +326,7 @@ class _Builder:
         return np.array(ruled, dtype=RULE), np.array(levels, dtype=RANGE)
 
     def _sinces(self, items: list[Tag | Segment]) -> NDArray[Any]:
-        """Every moment at which a comparison with a since feature may turn: where its event's time stands in the row, and ms after it."""
+        """Where in the row the time of every compared since feature stands, and how long after it the rule may turn."""
         found: dict[tuple[int, int], None] = {}
         exprs: list[Expr | None] = []
         for item in items:

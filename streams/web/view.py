@@ -12,8 +12,8 @@ from typing import Protocol
 import msgspec
 
 from schemas.catalogue import TagKind, Unit
-from streams.engine.explain import Explanation
-from schemas.records import Change, CustomerTags, Value
+from schemas.records import Change, CustomerTags
+from streams.engine.explain import Explanation as Explanation
 
 Titles = dict[str, str]
 

@@ -26,7 +26,6 @@ MONEY: Final = ("spend_30d", "spend_90d", "fresh_90d", "fuel_90d", "private_90d"
 MISSING: Final = -1
 
 Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 
 class Journey:
@@ -260,8 +259,9 @@ def _codes(names: tuple[str, ...]) -> list[int]:
 
 def _table(events: pd.DataFrame, column: str, width: int, rows: pd.DataFrame) -> Ints:
     """How many events of each row have each code: shape (rows, width)."""
-    cells = events["row"].to_numpy() * width + events[column].to_numpy()
-    return np.bincount(cells, minlength=len(rows) * width).reshape(len(rows), width)
+    counts = np.zeros((len(rows), width), np.int64)
+    np.add.at(counts, (events["row"].to_numpy(), events[column].to_numpy()), 1)
+    return counts
 
 
 def _top(counts: Ints, names: tuple[str, ...]) -> NDArray[Any]:
@@ -277,4 +277,7 @@ def _text(values: pd.Series[Any]) -> pd.Series[Any]:
 
 def _levels(**conditions: pd.Series[bool]) -> NDArray[Any]:
     """The first level whose condition holds, else None."""
-    return np.select([c.to_numpy(bool) for c in conditions.values()], list(conditions), None)  # type: ignore[arg-type]
+    level: NDArray[Any] = np.full(len(next(iter(conditions.values()))), None, object)
+    for name, condition in reversed(conditions.items()):
+        level[condition.to_numpy(bool)] = name
+    return level

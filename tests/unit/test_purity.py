@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PYTHON = sorted(path for top in ("schemas", "streams", "models", "tests", "bench") for path in (ROOT / top).rglob("*.py"))
+PYTHON = sorted(
+    path for top in ("schemas", "streams", "models", "tests", "bench") for path in (ROOT / top).rglob("*.py")
+)
 
 
 @pytest.mark.parametrize("module", ["streams.engine.kernel", "streams.engine.explain", "models"])

@@ -123,7 +123,8 @@ def test_p9_one_bad_record_leaves_its_neighbours() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "reason"), [(b"ann", None), (b"bob", Reason.KEY_MISMATCH), (b"", Reason.KEY_MISMATCH), (None, Reason.NULL_KEY)]
+    ("key", "reason"),
+    [(b"ann", None), (b"bob", Reason.KEY_MISMATCH), (b"", Reason.KEY_MISMATCH), (None, Reason.NULL_KEY)],
 )
 def test_p9_the_key_is_the_customer(key: bytes | None, reason: Reason | None) -> None:
     assert [bad.reason for bad in decode(GOOD, key=key).bad] == ([reason] if reason else [])
@@ -142,7 +143,8 @@ def test_errors_never_tell_the_value() -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "minor"), [(0.1, 10), (0.29, 29), (1.15, 115), (-3.05, -305), (99_999_999_999.99, 9_999_999_999_999), (7, 700)]
+    ("amount", "minor"),
+    [(0.1, 10), (0.29, 29), (1.15, 115), (-3.05, -305), (99_999_999_999.99, 9_999_999_999_999), (7, 700)],
 )
 def test_money_is_exact_minor_units(amount: float, minor: int) -> None:
     assert column(decode(GOOD | {"amount": amount}), "amount") == minor
@@ -151,7 +153,9 @@ def test_money_is_exact_minor_units(amount: float, minor: int) -> None:
 def test_every_kind_of_field_becomes_a_column() -> None:
     given = {"cents": 5, "rate": 1.25, "pieces": 3, "shop": "toys", "fresh": True, "due": "2023-11-14T22:13:20Z"}
     decoded = decode(GOOD | given | {"where": {"place": "home", "more": 1}, "unknown": 1})
-    found = {name: column(decoded, name) for name in ("cents", "rate", "pieces", "way", "shop", "fresh", "due", "place")}
+    found = {
+        name: column(decoded, name) for name in ("cents", "rate", "pieces", "way", "shop", "fresh", "due", "place")
+    }
     assert found == {
         "cents": 5,
         "rate": 125,
