@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 SLOW_BY_NATURE = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
 
 settings.register_profile(
-    "short", max_examples=60, derandomize=True, deadline=None, database=None, suppress_health_check=SLOW_BY_NATURE
+    "short", max_examples=40, derandomize=True, deadline=None, database=None, suppress_health_check=SLOW_BY_NATURE
 )
 settings.register_profile(
     "long", max_examples=2_000, deadline=None, print_blob=True, suppress_health_check=SLOW_BY_NATURE

@@ -110,6 +110,7 @@ class Oracle:
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self.things: list[Tag | Segment] = [*catalogue.tags, *catalogue.segments]
+        self.durations = _durations(self.things)
         self.watermark = Watermark(max(source.allowed_skew_ms for source in catalogue.sources))
         self.rows: dict[str, Row] = {}
         self.changes: list[Change] = []
@@ -173,32 +174,13 @@ class Oracle:
             if tag.hold_ms and row.said[tag.name]:
                 yield row.since[tag.name] + tag.hold_ms
         for feature in self.catalogue.features:
-            times = [_time(fact) for source in feature.sources for fact in row.of(source)]
+            times = [_time(fact) for fact in row.facts if feature.name in fact.features]
             if feature.window is not None:
                 yield from (tile_leaves(feature.window, time, self.catalogue.offset_ms) for time in times)
             elif feature.aggregation in (Aggregation.SINCE_LAST, Aggregation.SINCE_FIRST):
                 # `<` and `>=` change when the duration is reached, `<=` and `>` a millisecond later.
-                thresholds = self.thresholds(feature.name)
-                yield from (time + ms + late for time in times for ms in thresholds for late in (0, 1))
-
-    def thresholds(self, name: str) -> set[int]:
-        """The durations that any rule compares a `since` feature with."""
-        found: set[int] = set()
-
-        def walk(expr: Expr) -> None:
-            match expr:
-                case rules.Compare(left=rules.Name(name=left), right=rules.Duration(ms=ms)) if left == name:
-                    found.add(ms)
-                case rules.Both(parts=parts) | rules.Either(parts=parts):
-                    for part in parts:
-                        walk(part)
-                case rules.Not(of=of) | rules.Known(of=of):
-                    walk(of)
-
-        for thing in self.things:
-            for expr in _conditions(thing):
-                walk(expr)
-        return found
+                durations = self.durations.get(feature.name, ())
+                yield from (time + ms + later for time in times for ms in durations for later in (0, 1))
 
     def unsaid(self) -> dict[str, bool | str | None]:
         """What is said before the first record: every boolean and segment is false, the rest is missing."""
@@ -290,6 +272,26 @@ def _conditions(thing: Tag | Segment) -> list[Expr]:
         case Tag(rule=Levels(rules=conditions)):
             return [rule for rule in conditions if rule is not None]
     return []
+
+
+def _durations(things: Iterable[Tag | Segment]) -> dict[str, set[int]]:
+    """The durations (ms) that rules compare each feature with."""
+    found: dict[str, set[int]] = {}
+
+    def walk(expr: Expr) -> None:
+        match expr:
+            case rules.Compare(left=rules.Name(name=name), right=rules.Duration(ms=ms)):
+                found.setdefault(name, set()).add(ms)
+            case rules.Both(parts=parts) | rules.Either(parts=parts):
+                for part in parts:
+                    walk(part)
+            case rules.Not(of=of) | rules.Known(of=of):
+                walk(of)
+
+    for thing in things:
+        for expr in _conditions(thing):
+            walk(expr)
+    return found
 
 
 def _names_used(thing: Tag | Segment) -> list[str]:

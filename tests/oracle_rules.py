@@ -10,7 +10,7 @@ import json
 import math
 import zoneinfo
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -41,7 +41,8 @@ class Record(msgspec.Struct, frozen=True):
 class Fact(msgspec.Struct, frozen=True):
     """A record read. `time` is None in a removal that names none; `fields` is None in every removal.
 
-    `fields` are exact: money in minor units, a number with n decimals as that many 10**-n, times in ms.
+    `fields` are exact: money in minor units, a number with n decimals as that many 10**-n, times in ms. `features`
+    are those that the record is about: of its source, and true to their `where`.
     """
 
     source: str
@@ -50,6 +51,7 @@ class Fact(msgspec.Struct, frozen=True):
     id: str | None
     fields: dict[str, Value] | None
     raw: bytes
+    features: frozenset[str] = frozenset()
 
     @property
     def tie(self) -> int:
@@ -94,8 +96,23 @@ def read(catalogue: Catalogue, record: Record) -> Fact:
         return Fact(source.name, customer, None, None, None, record.value)
     time = _time(data.get(source.time), catalogue.timezone)
     identity = _word(data.get(source.id)) if source.id else None
-    fields = None if bare else {field.name: _field(field, data, catalogue) for field in source.fields}
-    return Fact(source.name, customer, time, identity, fields, record.value)
+    if bare:
+        return Fact(source.name, customer, time, identity, None, record.value)
+    fields = {field.name: _field(field, data, catalogue) for field in source.fields}
+    about = frozenset(feature.name for feature in catalogue.features if _is_about(feature, source, fields))
+    return Fact(source.name, customer, time, identity, fields, record.value, about)
+
+
+def _is_about(feature: Feature, source: Source, fields: dict[str, Value]) -> bool:
+    """Whether a feature counts a record of the source with these fields."""
+    if source.name not in feature.sources or feature.where is None:
+        return source.name in feature.sources
+    names = dict(fields)
+    for field in source.fields:
+        value = fields[field.name]
+        if field.decimals is not None and isinstance(value, int):
+            names[field.name] = float(value) / 10**field.decimals
+    return bool(evaluate(feature.where, names))
 
 
 def _refuse(constant: str) -> Any:
@@ -178,12 +195,13 @@ def features_of(
     for feature in catalogue.features:
         if feature.compute is not None:
             value = evaluate(feature.compute, values)
-        elif catalogue.source(feature.sources[0]).profile:
-            profile = profiles.get(feature.sources[0])
+        elif (source := catalogue.source(feature.sources[0])).profile:
+            profile = profiles.get(source.name)
             value = (profile.fields or {}).get(feature.field or "") if profile else None
         else:
-            source = catalogue.source(feature.sources[0])
-            value = _aggregate(feature, source, matching(catalogue, feature, facts, now), now, catalogue.offset_ms)
+            order = source.field(feature.field).all_values if feature.field else ()
+            counted = in_window(feature, facts, now, catalogue.offset_ms)
+            value = _aggregate(feature, counted, order, now, catalogue.offset_ms)
         if feature.unit is Unit.RATIO and feature.compute is None and isinstance(value, int | float):
             value = float(value) / 10**feature.decimals
         values[feature.name] = value
@@ -200,34 +218,25 @@ def tile_leaves(window: Window, time: int, offset_ms: int) -> int:
     return (tile(window, time, offset_ms) + window.tiles) * window.width_ms - offset_ms
 
 
-def matching(catalogue: Catalogue, feature: Feature, facts: Iterable[Fact], now: int) -> list[Fact]:
-    """The records that a feature is about at `now`: of its sources, in its window, true to its `where`."""
-    found = []
-    for fact in facts:
-        if fact.source not in feature.sources or fact.time is None or fact.fields is None:
-            continue
-        if feature.window is not None and tile_leaves(feature.window, fact.time, catalogue.offset_ms) <= now:
-            continue
-        if feature.where is None or evaluate(feature.where, _measured(catalogue.source(fact.source), fact.fields)):
-            found.append(fact)
-    return found
+def in_window(feature: Feature, facts: Iterable[Fact], now: int, offset_ms: int) -> list[Fact]:
+    """The records a feature is about, those that have left its window left out."""
+    about = [fact for fact in facts if feature.name in fact.features]
+    window = feature.window
+    return [fact for fact in about if window is None or tile_leaves(window, fact.time or 0, offset_ms) > now]
 
 
-def _measured(source: Source, fields: Mapping[str, Value]) -> dict[str, Value]:
-    """A record's fields as `where` sees them."""
-    return {
-        field.name: float(value) / 10**field.decimals
-        if field.decimals is not None and isinstance(value := fields[field.name], int)
-        else fields[field.name]
-        for field in source.fields
-    }
+def _aggregate(feature: Feature, facts: list[Fact], order: Sequence[str], now: int, offset_ms: int) -> Value:
+    """What the aggregation makes of the feature's records; a record without the field counts for nothing.
 
-
-def _aggregate(feature: Feature, source: Source, facts: list[Fact], now: int, offset_ms: int) -> Value:
-    """What the aggregation makes of the feature's records; a record without the field counts for nothing."""
-    times = sorted(fact.time or 0 for fact in facts)
-    in_order = sorted(facts, key=lambda fact: (fact.time, fact.tie))
-    values: list[Any] = [fact.fields.get(feature.field or "") for fact in in_order if fact.fields]
+    Parameters
+    ----------
+    order
+        The values of the field, in the order that decides between values as common (`top`).
+    """
+    times = [fact.time or 0 for fact in facts]
+    if feature.aggregation in (Aggregation.LAST, Aggregation.FIRST):
+        facts = sorted(facts, key=lambda fact: (fact.time, fact.tie))
+    values: list[Any] = [fact.fields.get(feature.field or "") for fact in facts if fact.fields]
     known = [value for value in values if value is not None]
     result: Value = None
     match feature.aggregation:
@@ -240,9 +249,9 @@ def _aggregate(feature: Feature, source: Source, facts: list[Fact], now: int, of
         case Aggregation.SUM:
             result = sum(known)
         case Aggregation.SINCE_LAST if times:
-            result = now - times[-1]
+            result = now - max(times)
         case Aggregation.SINCE_FIRST if times:
-            result = now - times[0]
+            result = now - min(times)
         case Aggregation.MIN if known:
             result = min(known)
         case Aggregation.MAX if known:
@@ -250,7 +259,7 @@ def _aggregate(feature: Feature, source: Source, facts: list[Fact], now: int, of
         case Aggregation.MEAN if known:
             result = float(sum(known)) / float(len(known))
         case Aggregation.TOP if known:
-            seen, order = Counter(known), source.field(feature.field or "").all_values
+            seen = Counter(known)
             result = min(seen, key=lambda value: (-seen[value], order.index(value)))
         case Aggregation.LAST if known:
             result = known[-1]

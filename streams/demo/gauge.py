@@ -88,7 +88,7 @@ def _largest(reading: Reading) -> Table:
     grid.add_column(justify="right")
     grid.add_column()
     grid.add_column(style="dim")
-    for segment in largest(reading.segments)[:LARGEST]:
+    for segment in [s for s in largest(reading.segments) if s.customers][:LARGEST]:
         grid.add_row(formats.count(segment.customers), *both_titles(segment))
     return grid
 

@@ -266,7 +266,7 @@ def _table(events: pd.DataFrame, column: str, width: int, rows: pd.DataFrame) ->
 
 def _top(counts: Ints, names: tuple[str, ...]) -> NDArray[Any]:
     """The name with the largest count, the first one where several have it; NaN where nothing was counted."""
-    chosen = np.array(names, object)[counts.argmax(axis=1)]
+    chosen: NDArray[Any] = np.array(names, object)[counts.argmax(axis=1)]
     chosen[counts.sum(axis=1) == 0] = np.nan
     return chosen
 

@@ -19,7 +19,7 @@ from schemas.loading import loads
 from schemas.records import Change, SegmentChange, TagChange
 from schemas.topics import Role
 from streams.app import Worker, build
-from streams.cluster import prepare
+from streams.cluster import Admin, prepare
 from streams.config import Clock, Settings
 from streams.engine import plan
 
@@ -113,8 +113,7 @@ class Bench(msgspec.Struct, frozen=True):
         )
         await consumer.start()
         try:
-            numbers = await until_value(lambda: consumer.partitions_for_topic(topic) or None, consumer.topics)
-            places = [TopicPartition(topic, number) for number in sorted(numbers)]
+            places = [TopicPartition(topic, n) for n in range(await asyncio.to_thread(self._partitions, topic))]
             consumer.assign(places)
             await consumer.seek_to_beginning(*places)
             found: list[Any] = []
@@ -125,6 +124,10 @@ class Bench(msgspec.Struct, frozen=True):
             return found
         finally:
             await consumer.stop()
+
+    def _partitions(self, topic: str) -> int:
+        with Admin(self.address) as admin:
+            return admin.describe([topic])[topic].partitions
 
     async def changes(self) -> list[Change]:
         """Every change on the topics."""
@@ -149,15 +152,6 @@ async def until(condition: Callable[[], bool], within_s: float = WITHIN_S) -> No
     async with asyncio.timeout(within_s):
         while not condition():
             await asyncio.sleep(POLL_S)
-
-
-async def until_value(value: Callable[[], Any], refresh: Callable[[], Any]) -> Any:
-    """Wait for something that is not None, asking for news meanwhile."""
-    async with asyncio.timeout(WITHIN_S):
-        while (found := value()) is None:
-            await refresh()
-            await asyncio.sleep(POLL_S)
-    return found
 
 
 def partition_of(key: bytes, partitions: int) -> int:

@@ -1,0 +1,95 @@
+"""Microseconds an event of each stage alone, in one process and without a broker.
+
+One partition takes the load in runs as a worker does: decode, merge, columns, the compiled kernel, timers, words for the changes,
+records into batches; state is taken every so often, as a flush does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from pathlib import Path
+
+import msgspec
+
+from bench import stages
+from bench.load import Event
+from bench.measure import Stopwatch
+from schemas.catalogue import Catalogue
+from schemas.sources import Incoming
+from schemas.topics import Changelog, topics_of
+from streams.cluster import Cluster
+from streams.emit import Emitter, producer
+from streams.engine import plan
+from streams.processor import Partition
+
+RUN = 4_096
+FLUSH_EVERY_RUNS = 40
+WARM = 2_000
+ORDER = (
+    stages.DECODE, stages.MERGE, stages.COLUMNS, stages.KERNEL, stages.TIMERS, stages.SAY, stages.EMIT, stages.PUBLISH,
+    stages.ROWS, stages.REST,
+)  # fmt: skip
+
+
+class Stages(msgspec.Struct, frozen=True):
+    """Microseconds an event per stage, and what else came of the load."""
+
+    events: int
+    customers: int
+    changes: int
+    timer_changes: int
+    row_bytes: int
+    stored_row_bytes: float
+    us: dict[str, float]
+
+    @property
+    def total_us(self) -> float:
+        """All stages together."""
+        return sum(self.us.values())
+
+
+def measure(catalogue: Catalogue, events: list[Event]) -> Stages:
+    """Each stage's microseconds an event over the load; compiled code is loaded before."""
+    built = plan.build(catalogue)
+    asyncio.run(_through(built, events[:WARM], Stopwatch()))
+    watch = Stopwatch()
+    stages.watch_partition(watch)
+    return asyncio.run(_through(built, events, watch))
+
+
+async def _through(built: plan.Plan, events: list[Event], watch: Stopwatch) -> Stages:
+    catalogue = built.catalogue
+    part = Partition(built)
+    sender = producer("127.0.0.1:9", idempotent=False)  # never started: it only makes batches
+    emitter = Emitter(sender, _cluster(catalogue), 0, "/bench", {})
+    changes = timers = rows = stored = 0
+    watch.clear()
+    for number, start in enumerate(range(0, len(events), RUN)):
+        runs: defaultdict[str, list[Incoming]] = defaultdict(list)
+        for offset, event in enumerate(events[start : start + RUN], start):
+            runs[event.source].append(Incoming(event.value, event.customer.encode(), offset))
+        for source, records in runs.items():
+            part.push(source, records)
+        more = True
+        while more:
+            output = part.run(RUN)
+            more = output.more
+            emitter.add(output.changes)
+            changes += len(output.changes)
+            timers += sum(change.cause.value == "time" for change in output.changes)
+        if number % FLUSH_EVERY_RUNS == FLUSH_EVERY_RUNS - 1 or start + RUN >= len(events):
+            dirty = part.take_dirty()
+            emitter.add(part.take_published())
+            rows, stored = rows + len(dirty.rows), stored + sum(map(len, dirty.rows))
+            emitter.cut()
+    us = {name: watch.seconds[name] / len(events) * 1e6 for name in ORDER}
+    customers = part.overview().customers
+    return Stages(len(events), customers, changes, timers, built.width * 8, stored / max(rows, 1), us)
+
+
+def _cluster(catalogue: Catalogue) -> Cluster:
+    topics = topics_of(catalogue, Changelog(1, "bench", "bench"))
+    return Cluster("", "", False, 1, Changelog(1, "bench", "bench"), topics, {}, Path())
+
+

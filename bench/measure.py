@@ -1,0 +1,106 @@
+"""What is measured of a process: time, CPU, memory; and a stopwatch for parts of it."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """One worker process on one load.
+
+    Attributes
+    ----------
+    seconds, cpu_s
+        From the first record taken in until all are applied and written.
+    whole_cpu_s
+        CPU of the process from its start, imports and compiled code loaded included.
+    peak_mb
+        Its largest resident memory (VmHWM).
+    flips
+        Changes of tags and segments written.
+    stages
+        Seconds per part of the work, where asked for.
+    """
+
+    peer: str
+    events: int
+    seconds: float
+    cpu_s: float
+    whole_cpu_s: float
+    peak_mb: float
+    flips: int
+    stages: dict[str, float] = {}
+
+    @property
+    def per_second(self) -> float:
+        """Events a second."""
+        return self.events / self.seconds
+
+    @property
+    def cpu_per_million(self) -> float:
+        """CPU seconds per million events, running."""
+        return self.cpu_s / self.events * 1e6
+
+    @property
+    def whole_cpu_per_million(self) -> float:
+        """CPU seconds per million events, whole process."""
+        return self.whole_cpu_s / self.events * 1e6
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """The wall's seconds and the process's CPU seconds at a moment."""
+
+    wall_s: float
+    cpu_s: float
+
+
+def moment() -> Moment:
+    """Now."""
+    return Moment(time.perf_counter(), time.process_time())
+
+
+def peak_mb() -> float:
+    """The process's largest resident memory so far, in MB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1000
+    return 0.0
+
+
+class Stopwatch:
+    """Wall seconds spent in functions, a function inside another counted once: for the inner one."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
+        self._inside: list[float] = []
+
+    def time(self, owner: Any, name: str, label: str) -> None:
+        """Replace `owner.name` by itself, timed; blocking functions of one thread only."""
+        function = getattr(owner, name)
+
+        @functools.wraps(function)
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            begin = time.perf_counter()
+            self._inside.append(0.0)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                took = time.perf_counter() - begin
+                self.seconds[label] += took - self._inside.pop()
+                self.calls[label] += 1
+                if self._inside:
+                    self._inside[-1] += took
+
+        setattr(owner, name, timed)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.seconds.clear()
+        self.calls.clear()

