@@ -1,7 +1,7 @@
 """Microseconds an event of each stage alone, in one process and without a broker.
 
-One partition takes the load in runs as a worker does: decode, merge, columns, the compiled kernel, timers, words for the changes,
-records into batches; state is taken every so often, as a flush does.
+One partition takes the load in runs as a worker does: decode, merge, columns, the compiled kernel, timers, words
+for the changes, records into batches; state is taken every so often, as a flush does.
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ async def _through(built: plan.Plan, events: list[Event], watch: Stopwatch) -> S
             emitter.add(part.take_published())
             rows, stored = rows + len(dirty.rows), stored + sum(map(len, dirty.rows))
             emitter.cut()
+    await sender.stop()
     us = {name: watch.seconds[name] / len(events) * 1e6 for name in ORDER}
     customers = part.overview().customers
     return Stages(len(events), customers, changes, timers, built.width * 8, stored / max(rows, 1), us)
@@ -91,5 +92,3 @@ async def _through(built: plan.Plan, events: list[Event], watch: Stopwatch) -> S
 def _cluster(catalogue: Catalogue) -> Cluster:
     topics = topics_of(catalogue, Changelog(1, "bench", "bench"))
     return Cluster("", "", False, 1, Changelog(1, "bench", "bench"), topics, {}, Path())
-
-

@@ -1,8 +1,9 @@
 """The load: the simulated bank's records in order of their times, given to customers drawn by a Zipf law.
 
-What happens and when is the bank simulator's; to whom is drawn, so that a few customers get most records, as in life. One record
-in 33 is the profile of the customer that has waited for one longest, so that the mixture is the same from beginning to end. The
-same arguments make the same bytes, and a shorter load is the beginning of a longer one.
+What happens and when is the bank simulator's; to whom is drawn, so that a few customers get most records, as in
+life. One record in 33 is the profile of the customer that has waited for one longest, so that the mixture is the
+same from beginning to end. The same arguments make the same bytes, and a shorter load is the beginning of a longer
+one.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def zipf(customers: int, exponent: float, count: int, seed: int = SEED) -> NDArr
     draws = np.random.default_rng(seed)
     parts = [draws.random(_DRAWN_AT_ONCE) for _ in range(0, count, _DRAWN_AT_ONCE)]
     found = np.searchsorted(weights, np.concatenate(parts)[:count] * weights[-1])
-    return np.minimum(found, customers - 1)
+    return np.minimum(found, customers - 1).astype(np.int64, copy=False)
 
 
 def events(catalogue: Catalogue, cache: Path, count: int, customers: int, exponent: float) -> list[Event]:

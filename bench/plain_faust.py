@@ -1,13 +1,13 @@
 """The same job as the Faust documentation teaches it: an agent, a table, one record at a time.
 
-`python -m bench.plain_faust JOB` prints a `Measured` as JSON. The agent reads the four topics as JSON, keeps each customer's
-state as a dict in a Table (RocksDB store through rocksdict, changelog topic), computes the catalogue's features, tags and
-segments in Python (`bench.plain_rules`), and sends a record for each flip to the same topics that livetags writes. The
-producer lingers 50 ms, which suits it best.
+`python -m bench.plain_faust JOB` prints a `Measured` as JSON. The agent reads the four topics as JSON, keeps each
+customer's state as a dict in a Table (RocksDB store through rocksdict, changelog topic), computes the catalogue's
+features, tags and segments in Python (`bench.plain_rules`), and sends a record for each flip to the topics that
+livetags writes. The producer lingers 50 ms: sending every record alone would be slower still.
 
-Left out, though livetags does them: timers (a tag whose window runs empty changes only with the customer's next record), late
-records, duplicates, bad records, the order of records across topics, ids of changes that stay the same on a replay, the
-`customer-tags` topic. Faust delivers at least once; a crash repeats changes.
+Left out, though livetags does them: timers (a tag whose window runs empty changes only with the customer's next
+record), late records, duplicates, bad records, the order of records across topics, ids of changes that stay the
+same on a replay, the `customer-tags` topic. Faust delivers at least once; a crash repeats changes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def make_app(job: Job, progress: _Progress) -> faust.App:
     """The app; nothing in it is special but the sessions of an embedded broker, which are short."""
     with Admin(job.broker) as admin:
         embedded = admin.embedded()
-    sessions = {"broker_session_timeout": EMBEDDED_SESSION_S, "broker_heartbeat_interval": 0.5} if embedded else {}
+    sessions: dict[str, Any] = (
+        {"broker_session_timeout": EMBEDDED_SESSION_S, "broker_heartbeat_interval": 0.5} if embedded else {}
+    )
     app = faust.App(
         f"{job.name}-faust",
         broker=f"kafka://{job.broker}",

@@ -1,8 +1,9 @@
 """A catalogue in plain Python: features over tiles in a dict per customer, rules as closures.
 
-What a Python programmer writes for the same tags, one record at a time: the customer's state is a dict that goes through JSON,
-a windowed feature is a list of `[tile, value]`, oldest first, and every rule is a function of the values by name. Missing is None
-and makes comparisons false. No timers: a feature is computed when a record of its customer comes.
+What a Python programmer writes for the same tags, one record at a time: the customer's state is a dict that goes
+through JSON, a windowed feature is a list of `[tile, value]`, oldest first, and every rule is a function of the
+values by name. Missing is None and makes comparisons false. No timers: a feature is computed when a record of its
+customer comes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from operator import add, eq, ge, gt, le, lt, mul, ne, sub
+from operator import add, eq, ge, gt, le, lt, mul, ne, neg, sub
 from typing import Any, Final
 
 from schemas import rules
@@ -24,6 +25,13 @@ Rule = Callable[[Values], Any]
 
 _COMPARE: Final = {Op.LT: lt, Op.LE: le, Op.GT: gt, Op.GE: ge, Op.EQ: eq, Op.NE: ne}
 _ARITH: Final = {Op.ADD: add, Op.SUB: sub, Op.MUL: mul}
+
+
+def _ratio(one: float, other: float) -> float | None:
+    return one / other if other else None
+
+
+_FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {"min": min, "max": max, "abs": abs}
 
 
 def compile_rule(expr: Expr) -> Rule:
@@ -85,16 +93,18 @@ def _compare(compare: Callable[[Any, Any], bool], left: Rule, right: Rule) -> Ru
 
 
 def _arithmetic(expr: Expr) -> Rule:
+    parts: list[Rule]
+    work: Callable[..., Any]
     match expr:
         case rules.Negate(of=of):
-            parts, work = [compile_rule(of)], lambda a: -a
+            parts, work = [compile_rule(of)], neg
         case rules.Arith(op=Op.DIV, left=left, right=right):
-            parts, work = [compile_rule(left), compile_rule(right)], lambda a, b: a / b if b else None
+            parts, work = [compile_rule(left), compile_rule(right)], _ratio
         case rules.Arith(op=op, left=left, right=right):
             parts, work = [compile_rule(left), compile_rule(right)], _ARITH[op]
         case rules.Call(function=function, args=args):
             parts = [compile_rule(arg) for arg in args]
-            work = {"min": min, "max": max, "abs": abs}[function]
+            work = _FUNCTIONS[function]
         case _:
             raise TypeError(type(expr).__name__)
 
@@ -255,7 +265,7 @@ class Said:
     def value(self, values: Values, old: Any, since: int, now: int) -> Any:
         """What is said now."""
         if self._when is not None:
-            return bool(old) and now < since + self._hold_ms or bool(self._when(values))
+            return (bool(old) and now < since + self._hold_ms) or bool(self._when(values))
         if self._of is not None:
             return values[self._of]
         for name, rule in self._levels:
@@ -273,7 +283,8 @@ class PlainJob:
         self.features = [Remembered(catalogue, feature) for feature in catalogue.features]
         self._of = {s.name: [f for f in self.features if s.name in f.feature.sources] for s in catalogue.sources}
         tags = [catalogue.tag(name) for name in catalogue.tag_order]
-        self.said = [Said(item) for item in (*(tag for tag in tags if not tag.waits), *catalogue.segments)]
+        items: list[Tag | Segment] = [tag for tag in tags if not tag.waits]
+        self.said = [Said(item) for item in (*items, *catalogue.segments)]
         self._warming = {tag.name: None for tag in tags if tag.waits}
 
     def apply(self, source: str, customer: str, record: dict[str, Any], state: State) -> list[Flip]:

@@ -74,7 +74,7 @@ def run(peer: Peer, setting: Setting, events: list[Event]) -> Measured:
             catalogue=str(setting.catalogue),
             warm=str(warm),
             stages=setting.stages,
-            profile=setting.profile,
+            profile=setting.profile and str(Path(setting.profile).absolute()),
         )
         asyncio.run(_fill(job, events))
         return _worker(peer, job)

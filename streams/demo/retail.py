@@ -5,6 +5,7 @@ stores are in the eastern United States, so local hours and days use standard ti
 """
 
 import importlib.util
+import zoneinfo
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import numpy as np
 import pyarrow.parquet as pq  # type: ignore[import-untyped, unused-ignore]  # ships no types
 from numpy.typing import NDArray
 
+from schemas.values import parse_iso
 from streams.demo import (
-    DAY_MS,
     HOUR_MS,
     Contact,
     HouseholdProfile,
@@ -26,6 +27,7 @@ from streams.demo import (
 )
 
 STORE_OFFSET_MS = -5 * HOUR_MS
+STORE_ZONE = "America/New_York"
 YEAR_START_MS = 1_483_228_800_000  # 2017-01-01T00:00:00Z
 
 Columns = dict[str, NDArray[Any]]
@@ -166,7 +168,7 @@ def _redemptions(folder: Path) -> Stream:
     order = np.argsort(table["redemption_date"], kind="stable")
     table = {name: column[order] for name, column in table.items()}
     days = table["redemption_date"]
-    times = days + DAY_MS - 1 - STORE_OFFSET_MS  # known at the end of the store's day
+    times = _ends_of_days(days)
 
     def records(part: slice) -> list[Redemption]:
         household = table["household_id"][part]
@@ -176,3 +178,11 @@ def _redemptions(folder: Path) -> Stream:
         return list(map(Redemption, keys, _texts(household), dates, table["campaign_id"][part].tolist()))
 
     return Stream("redemptions", times, records)
+
+
+def _ends_of_days(days: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The last millisecond of each date where the stores are, in UTC, as a date without time is read."""
+    zone = zoneinfo.ZoneInfo(STORE_ZONE)
+    dates, each = np.unique(days, return_inverse=True)
+    texts = [text[:10] for text in iso_times(dates, "s")]
+    return np.array([parse_iso(text, zone) for text in texts], dtype=np.int64)[each]

@@ -2,8 +2,9 @@
 
 import importlib.util
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -108,7 +109,7 @@ def test_redemptions_are_known_at_the_end_of_the_stores_day(streams: dict[str, S
     stream = streams["redemptions"]
     records = decoded(stream, slice(0, 2_102))
     for record, time_ms in zip(records, stream.times_ms.tolist(), strict=True):
-        midnight = datetime.fromisoformat(record["at"]).replace(tzinfo=UTC) + timedelta(days=1, hours=5)
+        midnight = datetime.fromisoformat(record["at"]).replace(tzinfo=ZoneInfo("America/New_York")) + timedelta(days=1)
         assert time_ms == midnight.timestamp() * 1000 - 1
     assert len({record["redemption_id"] for record in records}) == 2_102
     given = sorted((str(row["household_id"]), row["campaign_id"]) for row in rows("coupon_redemptions"))

@@ -15,7 +15,9 @@ from streams.processor import Output
 from streams.replay import Record, Replay
 from streams.watch import WINDOW_S, Rate, WorkerView
 from streams.web.view import State
-from tests.integration.support import EVERYTHING, stream
+from tests.integration.support import EVERYTHING, HOUR_MS, START_MS, stream
+
+LATER_MS = START_MS + 200 * 24 * HOUR_MS
 
 
 class FakeWorker:
@@ -29,7 +31,8 @@ class FakeWorker:
         replay = Replay(build(self.catalogue), partitions)
         self.partitions = dict(enumerate(replay.parts))
         self.outputs: list[Output] = []
-        for output in replay.feed([Record(r.source, r.value, r.key.decode()) for r in stream(count)]):
+        records = [Record(r.source, r.value, r.key.decode()) for r in stream(count)]
+        for output in (*replay.feed(records), *replay.advance(LATER_MS)):
             self.counters.take(output)
             self.outputs.append(output)
 
@@ -93,8 +96,10 @@ def test_a_customer_is_found_and_explained_in_whatever_partition_it_is(worker: F
     for part in worker.partitions.values():
         customer = part.arena.customers[0]
         found, explained = shown.customer(customer), shown.explain(customer)
-        assert found is not None and found.customer_id == customer
-        assert explained is not None and [item.name for item in explained] == names
+        assert found is not None
+        assert found.customer_id == customer
+        assert explained is not None
+        assert [item.name for item in explained] == names
 
 
 def test_a_customer_nobody_knows_is_none(worker: FakeWorker) -> None:
@@ -153,4 +158,5 @@ def test_with_the_wall_clock_a_source_is_as_old_as_its_newest_event() -> None:
     worker = FakeWorker(0, 1, Clock.WALL)
     worker.counters.reached("pay", 10, wall_ms() - 5_000)
     age = next(source.age_s for source in view(worker).sources() if source.name == "pay")
-    assert age is not None and 5.0 <= age < 60.0
+    assert age is not None
+    assert 5.0 <= age < 60.0

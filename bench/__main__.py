@@ -1,0 +1,129 @@
+"""`python -m bench`: livetags and plain Faust on the same job in one run, and the engine's stages alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+
+from bench import kernel
+from bench.job import CATALOGUE
+from bench.load import Event, LoadError, events
+from bench.measure import Measured
+from bench.report import LATEST, Flips, Middle, Report, machine, middle, show, write
+from bench.run import Peer, Setting, WorkerFailed, run
+from schemas.catalogue import Catalogue
+from schemas.loading import load
+from streams import replay
+from streams.config import Settings
+
+
+@click.command("bench")
+@click.option("--events", "count", type=click.IntRange(1_000), default=300_000, show_default=True, help="For livetags.")
+@click.option("--plain-events", type=click.IntRange(1_000), default=30_000, show_default=True, help="For plain Faust.")
+@click.option("--customers", type=click.IntRange(1), default=20_000, show_default=True, help="To draw from.")
+@click.option("--zipf", type=click.FloatRange(0), default=1.0, show_default=True, help="Exponent; 0: uniform keys.")
+@click.option("--partitions", type=click.IntRange(1, 64), default=4, show_default=True, help="Of every topic.")
+@click.option("--repeat", type=click.IntRange(1), default=1, show_default=True, help="Runs of each worker (median).")
+@click.option("--broker", metavar="HOST:PORT", default="", help="A Kafka broker; by default embedded ones.")
+@click.option("--cache", type=click.Path(path_type=Path), default=None, help="Where the simulated bank is kept.")
+@click.option("--kernel", "only_kernel", is_flag=True, help="Only the engine's stages, without a broker.")
+@click.option("--no-plain", is_flag=True, help="Without plain Faust.")
+@click.option("--stages", is_flag=True, help="Also say where the livetags worker's time goes.")
+@click.option("--profile", metavar="FILE", default="", help="Write the livetags worker's cProfile there (slower).")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def main(
+    count: int,
+    plain_events: int,
+    customers: int,
+    zipf: float,
+    partitions: int,
+    repeat: int,
+    broker: str,
+    cache: Path | None,
+    only_kernel: bool,
+    no_plain: bool,
+    stages: bool,
+    profile: str,
+    as_json: bool,
+) -> None:
+    """Measure livetags with the bank catalogue at full load, beside the same job in plain Faust.
+
+    Writes bench/results/latest.json. Exit codes: 0 measured, 1 a worker failed, 2 wrong use.
+    """
+    load_before = os.getloadavg()[0]
+    console = Console(stderr=as_json)
+    catalogue = load(CATALOGUE)
+    kept = cache or Settings().data_dir / "demo"
+    try:
+        given = events(catalogue, kept, count, customers, zipf)
+    except LoadError as error:
+        raise click.UsageError(str(error)) from None
+    setting = Setting(CATALOGUE, partitions, broker, stages, profile)
+    plain_given = given[:plain_events]
+    loads = {} if only_kernel else {Peer.LIVETAGS: given} | ({} if no_plain else {Peer.PLAIN_FAUST: plain_given})
+    try:
+        found = _measured(loads, setting, repeat, console)
+    except WorkerFailed as error:
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(1) from None
+    with console.status("the stages alone"):
+        alone = kernel.measure(catalogue, given)
+        flips = _flips(catalogue, plain_given, found[Peer.PLAIN_FAUST][0]) if Peer.PLAIN_FAUST in found else None
+    medians = {peer: middle(runs) for peer, runs in found.items()}
+    report = Report(
+        machine(load_before),
+        {"customers": customers, "zipf": zipf, "partitions": partitions, "broker": broker or "embedded"},
+        list(medians.values()),
+        *_ratios(medians),
+        flips,
+        alone,
+    )
+    write(report)
+    if as_json:
+        click.echo(msgspec.json.encode(report).decode())
+    else:
+        _say_where(found, console)
+        show(report, console)
+        console.print(f"Written to {os.path.relpath(LATEST)}")
+
+
+def _measured(
+    loads: dict[Peer, list[Event]], setting: Setting, repeat: int, console: Console
+) -> dict[Peer, list[Measured]]:
+    """Every worker's runs, the workers taking turns so that the machine's moods meet them alike."""
+    found: dict[Peer, list[Measured]] = {peer: [] for peer in loads}
+    for number in range(repeat):
+        for peer, given in loads.items():
+            with console.status(f"{peer.name.lower().replace('_', ' ')}, run {number + 1} of {repeat}"):
+                found[peer].append(run(peer, setting, given))
+    return found
+
+
+def _ratios(medians: dict[Peer, Middle]) -> tuple[float | None, float | None]:
+    """Events/s of livetags over plain Faust's, and CPU an event of plain Faust over livetags'."""
+    if not {Peer.LIVETAGS, Peer.PLAIN_FAUST} <= medians.keys():
+        return None, None
+    ours, plain = medians[Peer.LIVETAGS], medians[Peer.PLAIN_FAUST]
+    return ours.events_per_s / plain.events_per_s, plain.cpu_s_per_million / ours.cpu_s_per_million
+
+
+def _flips(catalogue: Catalogue, given: list[Event], plain: Measured) -> Flips:
+    """The engine's changes on the plain peer's load, for comparison."""
+    outcome = replay.run(catalogue, [replay.Record(event.source, event.value) for event in given])
+    by_time = sum(change.cause.value == "time" for change in outcome.changes)
+    return Flips(len(given), plain.flips, len(outcome.changes) - by_time, by_time)
+
+
+def _say_where(found: dict[Peer, list[Measured]], console: Console) -> None:
+    """Where the worker's time went, if that was asked for."""
+    for one in found.get(Peer.LIVETAGS, [])[-1:]:
+        for name, seconds in sorted(one.stages.items(), key=lambda item: -item[1]):
+            console.print(f"  {name:<30}{seconds / one.events * 1e6:8.2f} µs an event in the worker")
+
+
+if __name__ == "__main__":
+    main()
