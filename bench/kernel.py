@@ -1,4 +1,4 @@
-"""Microseconds an event of each stage alone, in one process and without a broker.
+"""CPU microseconds an event of each stage alone, in one process and without a broker.
 
 One partition takes the load in runs as a worker does: decode, merge, columns, the compiled kernel, timers, words
 for the changes, records into batches; state is taken every so often, as a flush does.
@@ -33,7 +33,7 @@ ORDER = (
 
 
 class Stages(msgspec.Struct, frozen=True):
-    """Microseconds an event per stage, and what else came of the load."""
+    """CPU microseconds an event per stage, and what else came of the load."""
 
     events: int
     customers: int
@@ -50,7 +50,7 @@ class Stages(msgspec.Struct, frozen=True):
 
 
 def measure(catalogue: Catalogue, events: list[Event]) -> Stages:
-    """Each stage's microseconds an event over the load; compiled code is loaded before."""
+    """Each stage's CPU microseconds an event over the load; compiled code is loaded before."""
     built = plan.build(catalogue)
     asyncio.run(_through(built, events[:WARM], Stopwatch()))
     watch = Stopwatch()

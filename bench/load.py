@@ -1,9 +1,9 @@
 """The load: the simulated bank's records in order of their times, given to customers drawn by a Zipf law.
 
-What happens and when is the bank simulator's; to whom is drawn, so that a few customers get most records, as in
-life. One record in 33 is the profile of the customer that has waited for one longest, so that the mixture is the
-same from beginning to end. The same arguments make the same bytes, and a shorter load is the beginning of a longer
-one.
+What happens and when is the bank simulator's; to whom is drawn, so that a few customers get most records, as in life.
+One record in 33 is the profile of the customer that has waited for one longest, so that the mixture is the same from
+beginning to end. The same arguments make the same bytes. `thinned` takes one record in so many: with as many fewer
+customers it is the same life of a smaller bank, with as many records a customer over the same time.
 """
 
 from __future__ import annotations
@@ -48,10 +48,13 @@ def zipf(customers: int, exponent: float, count: int, seed: int = SEED) -> NDArr
     draws = np.random.default_rng(seed)
     parts = [draws.random(_DRAWN_AT_ONCE) for _ in range(0, count, _DRAWN_AT_ONCE)]
     found = np.searchsorted(weights, np.concatenate(parts)[:count] * weights[-1])
-    return np.minimum(found, customers - 1).astype(np.int64, copy=False)
+    numbers: NDArray[np.int64] = np.minimum(found, customers - 1)
+    return numbers
 
 
-def events(catalogue: Catalogue, cache: Path, count: int, customers: int, exponent: float) -> list[Event]:
+def events(
+    catalogue: Catalogue, cache: Path, count: int, customers: int, exponent: float, thinned: int = 1
+) -> list[Event]:
     """`count` records in order of their times.
 
     Raises
@@ -66,7 +69,7 @@ def events(catalogue: Catalogue, cache: Path, count: int, customers: int, expone
     met, waiting = set[int](), deque[int]()
     made: list[Event] = []
     times = {source.name: source.time for source in catalogue.sources}
-    for number, (source, line) in zip(numbers.tolist(), islice(happened, count), strict=False):
+    for number, (source, line) in zip(numbers.tolist(), islice(happened, 0, count * thinned, thinned), strict=False):
         record: dict[str, Any] = msgspec.json.decode(line)
         record["customer_id"] = customer = _name(number)
         if number not in met:

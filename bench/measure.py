@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ class Measured(msgspec.Struct, frozen=True):
     flips
         Changes of tags and segments written.
     stages
-        Seconds per part of the work, where asked for.
+        CPU seconds per part of the work, where asked for.
     """
 
     peer: str
@@ -74,10 +74,10 @@ def peak_mb() -> float:
 
 
 class Stopwatch:
-    """Wall seconds spent in functions, a function inside another counted once: for the inner one."""
+    """CPU seconds of a thread spent in functions, one inside another counted once: for the inner one."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self.calls: Counter[str] = Counter()
         self._inside: list[float] = []
 
@@ -87,12 +87,12 @@ class Stopwatch:
 
         @functools.wraps(function)
         def timed(*args: Any, **kwargs: Any) -> Any:
-            begin = time.perf_counter()
+            begin = time.thread_time()
             self._inside.append(0.0)
             try:
                 return function(*args, **kwargs)
             finally:
-                took = time.perf_counter() - begin
+                took = time.thread_time() - begin
                 self.seconds[label] += took - self._inside.pop()
                 self.calls[label] += 1
                 if self._inside:

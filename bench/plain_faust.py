@@ -3,7 +3,7 @@
 `python -m bench.plain_faust JOB` prints a `Measured` as JSON. The agent reads the four topics as JSON, keeps each
 customer's state as a dict in a Table (RocksDB store through rocksdict, changelog topic), computes the catalogue's
 features, tags and segments in Python (`bench.plain_rules`), and sends a record for each flip to the topics that
-livetags writes. The producer lingers 50 ms: sending every record alone would be slower still.
+livetags writes. The producer lingers 50 ms (Faust sends at once by default), to let records share requests.
 
 Left out, though livetags does them: timers (a tag whose window runs empty changes only with the customer's next
 record), late records, duplicates, bad records, the order of records across topics, ids of changes that stay the

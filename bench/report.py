@@ -55,10 +55,14 @@ class Flips(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Everything one run of the bench found."""
+    """Everything one run of the bench found.
+
+    `slowed_by` are options that slow the livetags worker alone; there is no ratio then.
+    """
 
     machine: Machine
     load: dict[str, int | float | str]
+    slowed_by: list[str]
     workers: list[Middle]
     ratio_events_per_s: float | None
     ratio_cpu: float | None
@@ -110,6 +114,8 @@ def show(report: Report, console: Console) -> None:
         f"{machine.cores} cores, {machine.processor}, Python {machine.python}; load before {machine.load:.1f}; "
         + ", ".join(f"{name} {value}" for name, value in report.load.items())
     )
+    if report.slowed_by:
+        console.print(f"livetags was slowed by {' and '.join(report.slowed_by)}: its figures are no measurement")
     if report.workers:
         console.print(_workers(report.workers))
     if report.ratio_events_per_s is not None and report.ratio_cpu is not None:
@@ -121,7 +127,7 @@ def show(report: Report, console: Console) -> None:
         flips = report.flips
         console.print(
             f"Changes on plain Faust's {flips.events:,} events: plain Faust {flips.peer:,}; livetags "
-            f"{flips.engine_by_events:,} by events and {flips.engine_by_time:,} by time, seen late or never by plain Faust"
+            f"{flips.engine_by_events:,} by events, {flips.engine_by_time:,} by time (plain Faust: late or never)"
         )
     if report.stages is not None:
         console.print(_stages(report.stages))
@@ -129,20 +135,23 @@ def show(report: Report, console: Console) -> None:
 
 def _workers(workers: list[Middle]) -> Table:
     table = Table(title="From the broker to durable state and emitted changes")
-    titles = ("worker", "events", "events/s", "CPU s per million", "whole process", "peak MB", "changes", "runs")
-    for title in titles:
-        table.add_column(title, justify="left" if title == "worker" else "right")
+    table.add_column("")
     for one in workers:
-        cpu = f"{one.cpu_s_per_million:,.1f}", f"{one.whole_cpu_s_per_million:,.1f}"
-        rates = f"{one.events:,}", f"{one.events_per_s:,.0f}"
-        table.add_row(one.peer, *rates, *cpu, f"{one.peak_mb:,.0f}", f"{one.flips:,}", str(one.runs))
+        table.add_column(one.peer, justify="right")
+    table.add_row("events", *(f"{one.events:,}" for one in workers))
+    table.add_row("events/s", *(f"{one.events_per_s:,.0f}" for one in workers))
+    table.add_row("CPU s per million events, running", *(f"{one.cpu_s_per_million:,.1f}" for one in workers))
+    table.add_row("the same, whole process", *(f"{one.whole_cpu_s_per_million:,.1f}" for one in workers))
+    table.add_row("peak memory, MB", *(f"{one.peak_mb:,.0f}" for one in workers))
+    table.add_row("changes an event", *(f"{one.flips / one.events:.2f}" for one in workers))
+    table.add_row("runs (medians)", *(str(one.runs) for one in workers))
     return table
 
 
 def _stages(stages: Stages) -> Table:
-    table = Table(title=f"Each stage alone, {stages.events:,} events, {stages.customers:,} customers")
+    table = Table(title=f"Stages alone: {stages.events:,} events, {stages.customers:,} customers")
     table.add_column("stage")
-    table.add_column("microseconds an event", justify="right")
+    table.add_column("CPU µs an event", justify="right")
     for name, us in stages.us.items():
         table.add_row(name, f"{us:.2f}")
     table.add_row("all", f"{stages.total_us:.2f}")

@@ -101,7 +101,13 @@ class Decoder:
 
     def _read(self, records: Sequence[Incoming], bad: list[Bad]) -> tuple[list[Any], list[int]]:
         try:
-            return list(map(self._decode, [r.value for r in records])), list(range(len(records)))  # type: ignore[arg-type]
+            read = list(map(self._decode, [r.value for r in records]))  # type: ignore[arg-type]
+            if self.source.profile:
+                read = [
+                    _REMOVAL if row.time is None and _removes(r.value, self.source) else row
+                    for row, r in zip(read, records, strict=True)
+                ]
+            return read, list(range(len(records)))
         except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError, RecursionError):
             pass
         rows: list[Any] = [None] * len(records)

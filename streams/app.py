@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -34,7 +34,8 @@ from streams.warm import warm
 IDLE_S = 0.1
 MERGE_WAIT_S = 0.003
 TICK_S = 1.0
-STOP_WITHIN_S = 10.0
+FLUSH_WITHIN_S = 6.0
+CLOSE_WITHIN_S = 1.0
 
 
 REFUSALS = (BrokerError, StateRefused, StoreError)
@@ -106,40 +107,53 @@ class Worker:
         """
         quiet()
         self._failure = asyncio.get_running_loop().create_future()
-        settings = self.settings
+        try:
+            await self._open()
+            await self._first(asyncio.ensure_future(self._join()))
+        except BaseException:
+            await self._opened.aclose()
+            raise
+        self._spawn(self._pump())
+        self._spawn(self._tick())
+
+    async def _open(self) -> None:
+        """Everything but the group: topics, producer, tables, lane."""
         self.cluster = await prepare(
-            settings, self.catalogue, self.plan.fingerprint, rebuild=self._rebuild, file=self._file
+            self.settings, self.catalogue, self.plan.fingerprint, rebuild=self._rebuild, file=self._file
         )
         self._sender = producer(self.cluster.address, idempotent=not self.cluster.embedded)
+        self._opened.push_async_callback(_within, self._sender.stop)
         await self._sender.start()
-        self._opened.push_async_callback(self._sender.stop)
         self._tables = Tables(self.cluster, self._sender, self._file)
         self._opened.callback(self._tables.close)
         self._lane = Lane(self._tuning(), self._positions, [source.topic for source in self.catalogue.sources])
         self._lane.on_revoked(self._revoked)
         ingest.define(self._lane, self._receive, self._fail)
-        self._opened.push_async_callback(self._lane.app.stop)
-        try:
-            await self._first(asyncio.ensure_future(self._join()))
-        except BaseException:
-            await self._close()
-            raise
-        self._spawn(self._pump())
-        self._spawn(self._tick())
+        self._opened.push_async_callback(_within, self._lane.app.stop)
 
     async def stop(self) -> None:
-        """Finish what is at work, flush, commit and close; what is queued is read again next time."""
+        """Finish what is at work, flush, commit and close; what is queued is read again next time.
+
+        Raises
+        ------
+        WorkerFailed
+            The broker did not take the last flush; those records are read again next time too.
+        """
         self._halt.set()
         self._arrived.set()
         try:
-            async with asyncio.timeout(STOP_WITHIN_S):
+            async with asyncio.timeout(FLUSH_WITHIN_S):
                 await asyncio.gather(*self._loops)
                 async with self._gate:
                     self._suspended = True
                     if not self._failed:
                         await self._flush_all()
+        except TimeoutError:
+            raise WorkerFailed(
+                f"the broker did not take the last flush within {FLUSH_WITHIN_S:.0f} s; its records are read again"
+            ) from None
         finally:
-            await self._close()
+            await self._opened.aclose()
 
     def check(self) -> None:
         """Nothing while the worker works.
@@ -324,10 +338,12 @@ class Worker:
             failure.result()
         await started
 
-    async def _close(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_WITHIN_S):
-                await self._opened.aclose()
+
+async def _within(close: Callable[[], Awaitable[None]]) -> None:
+    """Close something, or leave it where it hangs on a broker that is gone."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_WITHIN_S):
+            await close()
 
 
 def build(settings: Settings, catalogue: Catalogue, *, rebuild: bool = False, file: str = "CATALOGUE") -> Worker:

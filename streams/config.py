@@ -123,7 +123,7 @@ class Settings(BaseSettings):
         json_schema_extra={"unit": "records"},
     )
     run_records: int = Field(
-        default=4_096,
+        default=2_048,
         ge=1,
         description="Most records applied before the worker looks up (heartbeats, the page).",
         json_schema_extra={"unit": "records"},

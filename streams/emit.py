@@ -150,14 +150,15 @@ class Emitter:
         for writer in self._writers.values():
             await writer.send()
 
-    def cut(self) -> dict[Role, Cut]:
-        """What was added since the cut before, per topic."""
-        return {role: writer.cut() for role, writer in self._writers.items()}
+    def cut(self, *roles: Role) -> dict[Role, Cut]:
+        """What was added since the cut before, for those topics or all."""
+        return {role: self._writers[role].cut() for role in roles or self._writers}
 
     async def acknowledged(self, cut: dict[Role, Cut]) -> dict[str, int]:
-        """The end of each topic with that cut, once the broker has it."""
-        for role, writer in self._writers.items():
-            written = await writer.acknowledged(cut[role])
+        """The end of each topic as of its latest cut, once the broker has this one."""
+        for role, batches in cut.items():
+            writer = self._writers[role]
+            written = await writer.acknowledged(batches)
             if written.end >= 0:
                 self._ends[writer.topic] = written.end
         return dict(self._ends)

@@ -30,11 +30,15 @@ from yarl import URL
 
 POLL_S = 0.05
 COMMIT_WITHIN_S = 5.0
+REQUEST_WITHIN_S = 40.0
 IDLE_S = 0.01
 QUEUED_BATCHES = 4
 RECOVERY_WITHIN_S = 600.0
 EMBEDDED_SESSION_S = 2.0
 EMBEDDED_WAIT_MS = 20
+
+
+log = logging.getLogger("livetags")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -83,7 +87,13 @@ class _Thread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = transport.tuning.fetch_wait_ms
+        consumer._client._request_timeout_ms = int(REQUEST_WITHIN_S * 1000)  # Faust's own is how long recovery may take
         return consumer
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group; where the broker is gone there is none to leave, and aiokafka's complaints are dropped."""
+        with contextlib.suppress(Exception, asyncio.CancelledError):
+            await super().on_thread_stop()
 
     async def fetch(self, active: set[TP], timeout: float) -> _Fetched:
         """What is there of the active partitions; waits `timeout` seconds at most."""
@@ -107,18 +117,21 @@ class _Thread(driver.AIOKafkaConsumerThread):
         return state if state is not None and state.has_valid_position else None
 
     async def place_at(self, offsets: dict[TP, int | None]) -> dict[TP, int]:
-        """Move to those offsets, None meaning the beginning, and return where that is."""
+        """Move to those offsets, None meaning the beginning, and return where that is; what expired is passed over."""
         placed: dict[TP, int] = await self.call_thread(self._place_at, offsets)
         return placed
 
     async def _place_at(self, offsets: dict[TP, int | None]) -> dict[TP, int]:
         consumer = self._ensure_consumer()
-        if beginning := [TopicPartition(*place) for place, offset in offsets.items() if offset is None]:
-            await consumer.seek_to_beginning(*beginning)
+        begins = await consumer.beginning_offsets([TopicPartition(*place) for place in offsets]) if offsets else {}
+        placed = {}
         for place, offset in offsets.items():
-            if offset is not None:
-                consumer.seek(TopicPartition(*place), offset)
-        return {place: await consumer.position(TopicPartition(*place)) for place in offsets}
+            begin = begins[TopicPartition(*place)]
+            if offset is not None and offset < begin:
+                log.warning("%s/%d: offsets %d to %d expired before they were read", *place, offset, begin - 1)
+            placed[place] = max(begin, offset or 0)
+            consumer.seek(TopicPartition(*place), placed[place])
+        return placed
 
     async def commit_offsets(self, offsets: dict[TP, int]) -> None:
         """Commit for show; a partition lost meanwhile is left out."""
@@ -241,11 +254,11 @@ class Lane:
     """A Faust app that reads the sources in batches."""
 
     def __init__(self, tuning: Tuning, positions: Positions, topics: Sequence[str]) -> None:
-        url = URL(f"aiokafka://{tuning.address}")
+        urls = [URL(f"aiokafka://{address.strip()}") for address in tuning.address.split(",")]
         session_s = min(tuning.session_timeout_s, EMBEDDED_SESSION_S) if tuning.embedded else tuning.session_timeout_s
         self.app = faust.App(
             tuning.app_id,
-            broker=str(url),
+            broker=[str(url) for url in urls],
             datadir=tuning.data_dir,
             store="memory://",
             autodiscover=False,
@@ -260,14 +273,14 @@ class Lane:
             broker_heartbeat_interval=session_s / 4,
             broker_request_timeout=RECOVERY_WITHIN_S,
             broker_max_poll_interval=RECOVERY_WITHIN_S,
-            consumer_auto_offset_reset="earliest",
+            consumer_auto_offset_reset="none",
             consumer_max_fetch_size=tuning.fetch_bytes,
             consumer_group_instance_id=tuning.member_id or None,
             producer_linger=0,
             TableManager=_NoTables,
         )
         self.app.assignor.replicas = 0  # standbys=1 above picks Faust's assignor, which keeps partitions together
-        transport = _Transport([url], self.app, loop=self.app.loop)
+        transport = _Transport(urls, self.app, loop=self.app.loop)
         transport.tuning, transport.positions = tuning, positions
         self.app.transport = transport
         self.topic = self.app.topic(*topics, schema=_Schema(), acks=False)

@@ -13,6 +13,7 @@ import msgspec
 
 from schemas.catalogue import Source
 from schemas.sources import MISSING, Incoming
+from schemas.topics import Role
 from streams.cluster import Cluster
 from streams.counters import Counters
 from streams.emit import Emitter
@@ -22,6 +23,7 @@ from streams.store import Marker, Rows
 from streams.tables import Tables
 
 FIRST_ROW_BYTES = 600
+SLICE = 256
 
 
 class LaneGap(Exception):
@@ -182,8 +184,12 @@ class Task:
             self._torn = True
             self._changed_since = 0
             positions, clock, dirty = self.part.positions(), self.part.clock_state(), self.part.take_dirty()
-            self._emitter.add(self.part.take_published())
-            outputs = await self._emitter.acknowledged(self._emitter.cut())
+            published, cut = self.part.take_published(), self._emitter.cut()
+            await self._emitter.acknowledged(cut)
+            for at in range(0, len(published), SLICE):
+                self._emitter.add(published[at : at + SLICE])
+                await asyncio.sleep(0)
+            outputs = await self._emitter.acknowledged(self._emitter.cut(Role.CUSTOMER_TAGS))
             marker = Marker(
                 positions=positions,
                 clock=clock,

@@ -84,7 +84,7 @@ class WorkerView:
                 about=tag.about,
                 waits=tag.waits,
                 boolean=tag.boolean,
-                counts=counts.get(tag.name, {}),
+                counts=counts.get(tag.name, dict.fromkeys(tag.values, 0)),
             )
             for tag in self._worker.catalogue.tags
         ]

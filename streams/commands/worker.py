@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -77,14 +78,16 @@ async def _run(
     """Start, run until a signal or a failure, stop; the exit code."""
     from streams.app import REFUSALS, WorkerFailed, build  # late: numba reads where its cache is when it is imported
 
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # what a library leaves behind when its broker is gone
     stopped = _signalled()
     member = build(settings, catalogue, rebuild=rebuild, file=file)
     try:
-        if not await _unless(stopped, member.start()):
-            return 0
         async with contextlib.AsyncExitStack() as open_:
+            page = await _serve(open_, settings, member, expect)
+            if not await _unless(stopped, member.start()):
+                return 0
             open_.push_async_callback(member.stop)
-            await _serve(open_, settings, member, expect, as_json)
+            _greet(member, settings, page, as_json)
             reports = asyncio.create_task(_report(member, as_json))
             open_.callback(reports.cancel)
             await _unless(stopped, member.wait())
@@ -95,29 +98,28 @@ async def _run(
     return 0
 
 
-async def _serve(
-    open_: contextlib.AsyncExitStack, settings: Settings, member: Worker, expect: int | None, as_json: bool
-) -> None:
-    """Serve the page where a port is set, and say that work began."""
-    address = ""
-    if settings.web_port:
-        from streams.watch import WorkerView  # late: NiceGUI takes a second to import
-        from streams.web.app import create_app
-        from streams.web.server import ServeError, serve
+async def _serve(open_: contextlib.AsyncExitStack, settings: Settings, member: Worker, expect: int | None) -> str:
+    """The address of the page, empty where no port is set; served before any work, as the port may be taken."""
+    if not settings.web_port:
+        return ""
+    from streams.watch import WorkerView  # late: NiceGUI takes a second to import
+    from streams.web.app import create_app
+    from streams.web.server import ServeError, serve
 
-        page = serve(create_app(WorkerView(member, expect)), settings.web_host, settings.web_port)
-        try:
-            served = await open_.enter_async_context(page)
-        except ServeError as error:
-            raise click.ClickException(str(error)) from None
-        address = f", page at {served.url}"
+    page = serve(create_app(WorkerView(member, expect)), settings.web_host, settings.web_port)
+    try:
+        return (await open_.enter_async_context(page)).url
+    except ServeError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _greet(member: Worker, settings: Settings, page: str, as_json: bool) -> None:
+    """Say that work began."""
     if as_json:
         _say(member, "running", as_json)
-    else:
-        numbers = sorted(member.partitions)
-        click.echo(
-            f"{member.catalogue.name} at {settings.broker}: partitions {_spans(numbers)}{address}. Ctrl-C stops."
-        )
+        return
+    at, numbers = f", page at {page}" if page else "", _spans(sorted(member.partitions))
+    click.echo(f"{member.catalogue.name} at {settings.broker}: partitions {numbers}{at}. Ctrl-C stops.")
 
 
 def _signalled() -> asyncio.Event:

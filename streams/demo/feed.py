@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 from aiokafka import AIOKafkaProducer
@@ -24,11 +24,6 @@ BATCH_BYTES: Final = 524_288
 REQUEST_BYTES: Final = 16_777_216
 
 
-class _Keyed(Protocol):
-    @property
-    def key(self) -> str: ...
-
-
 class _Home(msgspec.Struct, frozen=True):
     """Where a customer's records go."""
 
@@ -37,10 +32,10 @@ class _Home(msgspec.Struct, frozen=True):
 
 
 class _Route(msgspec.Struct, frozen=True):
-    """A source: its topic and how its key is read."""
+    """A source: its topic, and a decoder of which only `key` is read, the customer."""
 
     topic: str
-    decode: Callable[[bytes], _Keyed]
+    decode: Callable[[bytes], Any]
 
 
 class Feed:

@@ -168,7 +168,8 @@ class Member:
 
     async def customer(self, customer: str) -> CustomerDetail | None:
         """All about a customer; None where there is none."""
-        return await self._ask(f"customers/{quote(customer, safe='')}", CustomerDetail | None)
+        found: CustomerDetail | None = await self._ask(f"customers/{quote(customer, safe='')}", CustomerDetail)
+        return found
 
     async def _ask(self, path: str, kind: Any) -> Any:
         """An answer of the API, None where there is no such thing."""

@@ -93,7 +93,9 @@ class Teller:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._titles = {item.name: item.title for item in (*catalogue.features, *catalogue.tags, *catalogue.segments)}
+        self._titles = {feature.name: feature.title for feature in catalogue.features}
+        self._titles |= {tag.name: tag.title for tag in catalogue.tags}
+        self._titles |= {segment.name: segment.title for segment in catalogue.segments}
         self._units: dict[str, Unit] = {feature.name: feature.unit for feature in catalogue.features}
 
     def explain(self, customer: CustomerDetail, picked_for: str) -> RenderableType:

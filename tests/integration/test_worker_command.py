@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from streams.broker import Embedded
 from streams.replay import Record, run
 from tests.integration.support import WITHIN_S, Bench, by_customer, stream
 
@@ -47,7 +48,9 @@ class Process:
 
 
 @contextlib.asynccontextmanager
-async def command(bench: Bench, catalogue: Path, *options: str, broker: str = "") -> AsyncIterator[Process]:
+async def command(
+    bench: Bench, catalogue: Path, *options: str, broker: str = "", flush_interval_s: str = "0.1"
+) -> AsyncIterator[Process]:
     """The command as a process, killed in the end where it still runs."""
     settings = {
         "LIVETAGS_BROKER": broker or bench.address,
@@ -56,7 +59,7 @@ async def command(bench: Bench, catalogue: Path, *options: str, broker: str = ""
         "LIVETAGS_DATA_DIR": str(bench.directory / "state"),
         "LIVETAGS_PARTITIONS": "2",
         "LIVETAGS_CLOCK": "event",
-        "LIVETAGS_FLUSH_INTERVAL_S": "0.1",
+        "LIVETAGS_FLUSH_INTERVAL_S": flush_interval_s,
     }
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
@@ -130,3 +133,19 @@ async def test_without_a_broker_it_says_how_to_name_one(bench: Bench, catalogue:
         assert await worker.ends() == 1
     assert "no Kafka broker answers at 127.0.0.1:9" in refused["said"]
     assert "Traceback" not in refused["said"]
+
+
+async def test_its_broker_gone_it_stops_in_time_and_says_what_was_not_written(bench: Bench, catalogue: Path) -> None:
+    with Embedded() as doomed:
+        shop = Bench(doomed.address, bench.name, bench.directory)
+        async with command(shop, catalogue, flush_interval_s="10") as worker:
+            assert (await worker.report())["state"] == "running"
+            await shop.send(stream(50))
+            await shop.some_changes(10)
+            doomed.stop()
+            worker.process.send_signal(signal.SIGTERM)
+            assert await worker.ends() == 1
+            assert worker.process.stderr is not None
+            said = (await worker.process.stderr.read()).decode()
+    assert "did not take the last flush" in said
+    assert "Traceback" not in said

@@ -199,6 +199,17 @@ def test_a_profile_is_removed_by_null_or_by_its_key_alone() -> None:
     assert [(bad.index, bad.reason) for bad in decoded.bad] == [(4, Reason.NULL_KEY)]
 
 
+@pytest.mark.parametrize("beside", [b'{"customer":"bob","at":5,"full":true}', b"not JSON"])
+def test_a_removal_is_one_whatever_stands_beside_it(beside: bytes) -> None:
+    free = loads(
+        "catalogue: free\ntimezone: UTC\nsources:\n"
+        "  who: {topic: who, kind: profile, key: customer, time: at, fields: {full: {type: boolean, optional: true}}}\n"
+    )
+    decoder = Decoder(free, free.source("who"), {})
+    decoded = decoder.decode([Incoming(b'{"customer":"ann"}'), Incoming(beside)], keyed=False)
+    assert (decoded.customers[0], int(decoded.times[0]), bool(decoded.removed[0])) == ("ann", MISSING, True)
+
+
 def test_a_profile_without_a_time_that_says_something_is_a_dead_letter() -> None:
     decoded = decode({"customer": "ann", "vip": True}, WHO)
     assert [(bad.reason, bad.field) for bad in decoded.bad] == [(Reason.MISSING_FIELD, "at")]
