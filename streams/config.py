@@ -6,7 +6,6 @@ worker runs, never what a tag means: that is the catalogue's.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from enum import StrEnum
@@ -178,15 +177,6 @@ def documented() -> list[SettingInfo]:
         unit = str(extra["unit"]) if isinstance(extra, dict) else ""
         found.append(SettingInfo(PREFIX + name.upper(), str(field.default), unit, field.description or ""))
     return found
-
-
-def keep_compiled(settings: Settings) -> None:
-    """Have numba keep compiled kernels in the data directory where it can't write beside the code.
-
-    To be called before numba is first imported.
-    """
-    if not os.access(Path(__file__).parent, os.W_OK):
-        os.environ.setdefault("NUMBA_CACHE_DIR", str((settings.data_dir / "numba").absolute()))
 
 
 def wall_ms() -> int:

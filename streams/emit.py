@@ -123,22 +123,23 @@ class Emitter:
     ) -> None:
         """`source` is the CloudEvents source, `ends` the ends of the topics as the last marker has them."""
         self._ends = dict(ends)
-        self._source = ("ce_source", source.encode())
         self._writers = {role: Writer(sender, cluster.named(role), partition) for role in _TYPES}
+        self._encode = msgspec.json.Encoder().encode
+        self._routes: dict[type, tuple[Writer, Headers]] = {
+            kind: (self._writers[role], [_TYPES[role], ("ce_source", source.encode()), _VERSION, _JSON])
+            for kind, role in _KINDS.items()
+        }
 
     def add(self, records: Iterable[Record]) -> None:
         """Put records into the open batches of their topics, in the order given."""
+        encode = self._encode
         for record in records:
-            kind = _KINDS[type(record)]
-            headers = [
-                ("ce_id", _id(record).encode()),
-                _TYPES[kind],
-                self._source,
-                ("ce_time", _time(record).encode()),
-                _VERSION,
-                _JSON,
-            ]
-            self._writers[kind].add(_key(record), msgspec.json.encode(record), headers)
+            writer, constant = self._routes[type(record)]
+            if isinstance(record, TagChange | SegmentChange):
+                ce_id, ce_time, key = record.id, record.at, record.customer_id.encode()
+            else:
+                ce_id, ce_time, key = _id(record), _time(record), _key(record)
+            writer.add(key, encode(record), [("ce_id", ce_id.encode()), ("ce_time", ce_time.encode()), *constant])
 
     def due(self, linger_s: float) -> bool:
         """Whether a batch has waited that long."""

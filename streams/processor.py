@@ -6,7 +6,7 @@ Everything of a partition is here and nothing else is: `streams.app` feeds it fr
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -29,7 +29,7 @@ from streams.merge import Merge, Piece, Run
 from streams.say import Sayer
 
 JSON = dict[str, Any]
-_CHANGES, _TIMERS = 16_384, 10_000
+_CHANGES, _TIMERS, _AT_ONCE = 16_384, 10_000, 1_000
 
 
 class Output(msgspec.Struct):
@@ -130,11 +130,9 @@ class Partition:
 
     def _check_partition(self, source: Source, decoded: Decoded) -> None:
         """Set aside records of customers that do not hash to this partition (Kafka's murmur2)."""
-        wrong: list[int] = []
-        known = self.arena.slots
-        for i, customer in enumerate(decoded.customers):
-            if customer not in known and (murmur2(customer.encode()) & 0x7FFFFFFF) % self.partitions != self.partition:
-                wrong.append(i)
+        strangers = set(decoded.customers) - self.arena.slots.keys()
+        lost = {c for c in strangers if (murmur2(c.encode()) & 0x7FFFFFFF) % self.partitions != self.partition}
+        wrong = [i for i, customer in enumerate(decoded.customers) if customer in lost] if lost else []
         if not wrong:
             return
         expected = "a key that Kafka's default partitioner puts here; or 'rekey: true' on the source"
@@ -345,7 +343,13 @@ class Partition:
         slot = self.arena.slots.get(customer)
         if slot is None or self.arena.state.rows[slot, NOW] == MISSING:
             return None
-        return self.sayer.customer_tags(slot)
+        return self.sayer.customer_tags(np.array([slot]))[0]
+
+    def all_customer_tags(self) -> Iterator[CustomerTags]:
+        """All that is said about every customer, in the order in which they came."""
+        known = np.flatnonzero(self.arena.state.rows[: len(self.arena), NOW] != MISSING)
+        for first in range(0, len(known), _AT_ONCE):
+            yield from self.sayer.customer_tags(known[first : first + _AT_ONCE])
 
     def explain(self, customer: str) -> list[Explanation] | None:
         """Why the customer has every tag and segment; None for one that is not known."""
@@ -356,7 +360,7 @@ class Partition:
 
     def take_published(self) -> list[CustomerTags]:
         """What to publish of every customer with a change since the last call."""
-        return [self.sayer.customer_tags(int(slot)) for slot in self.arena.take_changed()]
+        return self.sayer.customer_tags(self.arena.take_changed())
 
     def overview(self) -> Overview:
         """How many customers say what."""

@@ -73,10 +73,7 @@ class Replay:
     def customers(self) -> Iterator[CustomerTags]:
         """What is said about every customer."""
         for part in self.parts:
-            for customer in part.arena.customers:
-                found = part.customer_tags(customer)
-                if found is not None:
-                    yield found
+            yield from part.all_customer_tags()
 
 
 def run(

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.catalogue import Segment, Tag
 from schemas.records import Cause, Change, CustomerTags, SegmentChange, TagChange, Value, change_id
-from schemas.values import Saying, iso, said_value, said_values, saying
+from schemas.values import Saying, iso, said_values, saying
 from streams.arena import Arena
-from streams.engine.evaluate import SPARE, read_features
+from streams.engine.evaluate import SPARE, read_rows
 from streams.engine.kernel import CAUSES, Out
 from streams.engine.layout import NOW
 from streams.engine.plan import Plan
 
+_IN = 2  # the code of true, plus one
 _CAUSES = (Cause.EVENT, *CAUSES)  # by number; 0 is never noted
 
 
@@ -33,6 +35,10 @@ class Sayer:
         self._places = {name: index for index, name in enumerate(plan.said)}
         self._registers = np.full(len(catalogue.features) + len(catalogue.tags) + SPARE, np.nan)
         self._version = catalogue.version
+        self._tags = [(tag.name, self._places[tag.name], said_values(tag)) for tag in catalogue.tags]
+        self._segments = [(segment.name, self._places[segment.name]) for segment in catalogue.segments]
+        self._since_words = np.array([plan.rows.said[name] for name in plan.said], dtype=np.int64)
+        self._code_words = self._since_words + 1
         self._status = {tag.name: "warming" for tag in catalogue.tags if tag.waits}
 
     def drain(self, out: Out, anchor: Callable[[int], str]) -> list[Change]:
@@ -74,44 +80,25 @@ class Sayer:
         sides = said[old + 1], said[new + 1]
         return TagChange(found, customer, item.name, *sides, moment, cause, self._version, because)
 
-    def features(self, slot: int, at: int | None = None) -> dict[str, float]:
-        """Every feature's register at `at` ms (the row's now where None); NaN is missing."""
-        state, registers = self.arena.state, self._registers
-        rows = state.rows[slot], state.rows32[slot], state.reals[slot]
-        moment = int(state.rows[slot, NOW]) if at is None else at
-        read_features(self.plan.tables, True, moment, *rows, registers)
-        features = self.plan.catalogue.features
-        return {feature.name: value for feature, value in zip(features, registers.tolist(), strict=False)}
+    def customer_tags(self, slots: NDArray[np.int64]) -> list[CustomerTags]:
+        """All that is said about the customers in these slots, each at its row's now."""
+        state, catalogue = self.arena.state, self.plan.catalogue
+        values = np.empty((len(slots), len(catalogue.features)))
+        read_rows(self.plan.tables, slots, state.rows, state.rows32, state.reals, self._registers, values)
+        codes = state.rows[slots[:, None], self._code_words] >> 4
+        since = state.rows[slots[:, None], self._since_words]
+        nows = state.rows[slots, NOW].tolist()
+        parts = zip(slots.tolist(), nows, values.tolist(), codes.tolist(), since.tolist(), strict=True)
+        return [self._customer(*part) for part in parts]
 
-    def code(self, slot: int, name: str) -> int:
-        """The code that a tag or segment has."""
-        return (int(self.arena.state.rows[slot, self.plan.rows.said[name] + 1]) >> 4) - 1
-
-    def since(self, slot: int, name: str) -> int | None:
-        """When a tag or segment took its value; None where it never changed."""
-        row = self.arena.state.rows[slot]
-        at = self.plan.rows.said[name]
-        return int(row[at]) if int(row[at + 1]) & 15 else None
-
-    def cause(self, slot: int, name: str) -> str | None:
-        """Why a tag or segment took its value; None where it never changed."""
-        number = int(self.arena.state.rows[slot, self.plan.rows.said[name] + 1]) & 15
-        return CAUSES[number - 1].value if number else None
-
-    def customer_tags(self, slot: int) -> CustomerTags:
-        """All that is said about the customer in a slot, at the row's now."""
-        catalogue = self.plan.catalogue
-        values = self.features(slot)
-        segments = {
-            s.name: iso(self.since(slot, s.name) or 0) for s in catalogue.segments if self.code(slot, s.name) == 1
-        }
+    def _customer(self, slot: int, now: int, values: list[float], codes: list[int], since: list[int]) -> CustomerTags:
         return CustomerTags(
             customer_id=self.arena.customers[slot],
-            at=iso(int(self.arena.state.rows[slot, NOW])),
-            tags={tag.name: said_value(tag, self.code(slot, tag.name)) for tag in catalogue.tags},
-            segments=segments,
-            features={name: say(values[name]) for name, say in self._sayings.items()},
-            status=dict(self._status),
+            at=iso(now),
+            tags={name: said[codes[place]] for name, place, said in self._tags},
+            segments={name: iso(since[place]) for name, place in self._segments if codes[place] == _IN},
+            features={name: say(value) for (name, say), value in zip(self._sayings.items(), values, strict=True)},
+            status=self._status,
         )
 
     def counts(self) -> tuple[dict[str, dict[str, int]], dict[str, int]]:

@@ -4,7 +4,13 @@ failing run ends soon; `pytest --hypothesis-profile=long` searches anew and shri
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import HealthCheck, Phase, settings
+
+from streams.compiled import keep_compiled
+
+keep_compiled(Path(__file__).parents[1] / ".livetags")
 
 # The first example compiles the kernel, and a catalogue with its stream is a large example: neither is a fault.
 SLOW_BY_NATURE = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)

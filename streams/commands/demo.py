@@ -55,9 +55,9 @@ def demo(
 def _demo(name: str, seconds: float | None, port: int | None, partitions: int, data: Path, records: int | None) -> None:
     import schemas  # late, like all below: a demo can be stopped while it loads
     from schemas.loading import load
-    from streams.config import Settings, keep_compiled
+    from streams.compiled import keep_compiled
 
-    keep_compiled(Settings(data_dir=data))
+    keep_compiled(data)
     from rich.console import Console
 
     from streams.broker import BrokerError

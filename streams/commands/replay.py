@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import zoneinfo
 from collections import Counter
@@ -19,6 +18,7 @@ from schemas.loading import load
 from schemas.problems import CatalogueError
 from schemas.records import SegmentChange
 from schemas.values import parse_iso
+from streams.compiled import keep_compiled
 
 if TYPE_CHECKING:
     from streams.processor import Output
@@ -113,7 +113,7 @@ def replay(
         raise SystemExit(1) from None
     files = _named(named, loaded)
     until_ms = _until(until, loaded)
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(".livetags", "numba").absolute()))
+    keep_compiled(Path(".livetags"))
     from streams.files import FileError, merged  # late: numba reads where its cache is when it is imported
     from streams.files import mixed as mixed_records
 

@@ -16,7 +16,8 @@ import msgspec
 from schemas.catalogue import Catalogue
 from schemas.loading import load
 from schemas.problems import CatalogueError
-from streams.config import Clock, Settings, SettingsError, keep_compiled, read
+from streams.compiled import keep_compiled
+from streams.config import Clock, Settings, SettingsError, read
 
 if TYPE_CHECKING:
     from streams.app import Worker
@@ -68,7 +69,7 @@ def worker(
     except CatalogueError as error:
         click.echo(str(error), err=True)
         raise SystemExit(1) from None
-    keep_compiled(settings)
+    keep_compiled(settings.data_dir)
     raise SystemExit(asyncio.run(_run(settings, loaded, rebuild, str(catalogue), expect, as_json)))
 
 

@@ -265,6 +265,17 @@ def read_features(
 
 
 @njit(cache=True, nogil=True)
+def read_rows(
+    tables: Tables, slots: Words, rows: Words, rows32: Halves, reals: Doubles, registers: Doubles, out: Doubles
+) -> None:
+    """Put every feature of the rows in `slots`, each at its own now, into `out`, shape (slots, features)."""
+    for i in range(len(slots)):
+        slot = slots[i]
+        read_features(tables, True, rows[slot, NOW], rows[slot], rows32[slot], reals[slot], registers)
+        out[i] = registers[: out.shape[1]]
+
+
+@njit(cache=True, nogil=True)
 def _level(tables: Tables, start: int, end: int, registers: Doubles) -> int:
     steps, constants, levels = tables.steps, tables.constants, tables.levels
     for at in range(start, end):
