@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from streams.engine.layout import MISSING, NEVER, NOW, StoreKind
 from streams.engine.plan import FeatureKind, RuleKind, Tables
-from streams.engine.program import Code
+from streams.engine.program import FUSED, REGISTER_BITS, Code
 
 # Plain integers, which numba compiles in.
 _COUNT, _SUM, _MIN, _MAX, _VALUES = (int(StoreKind[n]) for n in ("COUNT", "SUM", "MIN", "MAX", "VALUES"))
@@ -27,6 +27,7 @@ _CMIN, _CMAX, _ABS = int(Code.MIN), int(Code.MAX), int(Code.ABS)
 _LT, _LE, _GT, _GE, _EQ, _NE = (int(Code[n]) for n in ("LT", "LE", "GT", "GE", "EQ", "NE"))
 _AND, _OR, _NOT, _KNOWN, _MISSING = (int(Code[n]) for n in ("AND", "OR", "NOT", "KNOWN", "MISSING"))
 _PROFILE = int(StoreKind.PROFILE)
+_REGISTER_MASK = (1 << REGISTER_BITS) - 1
 Words: TypeAlias = NDArray[np.int64]
 Halves: TypeAlias = NDArray[np.int32]
 Doubles: TypeAlias = NDArray[np.float64]
@@ -50,7 +51,17 @@ def run_program(
     for at in range(start, end):
         step = steps[at]
         code, argument = step & 255, step >> 8
-        if code == _REGISTER:
+        if code >= FUSED:
+            top += 1
+            right = constants[argument >> REGISTER_BITS]
+            registers[top] = _binary(code - FUSED, registers[argument & _REGISTER_MASK], right)
+        elif code in (_AND, _OR):
+            top -= 1
+            if code == _AND:
+                registers[top] = 1.0 if registers[top] == 1.0 and registers[top + 1] == 1.0 else 0.0
+            else:
+                registers[top] = 1.0 if registers[top] == 1.0 or registers[top + 1] == 1.0 else 0.0
+        elif code == _REGISTER:
             top += 1
             registers[top] = registers[argument]
         elif code == _CONSTANT:
@@ -79,10 +90,6 @@ def _binary(code: int, a: float, b: float) -> float:
         return 1.0 if a >= b else 0.0
     if code == _LT:
         return 1.0 if a < b else 0.0
-    if code == _AND:
-        return 1.0 if a == 1.0 and b == 1.0 else 0.0
-    if code == _OR:
-        return 1.0 if a == 1.0 or b == 1.0 else 0.0
     if code == _EQ:
         return 1.0 if a == b else 0.0
     if code == _NE:
@@ -252,7 +259,7 @@ def read_features(
         store = stores[feature.counts if feature.kind == _MEAN else feature.store]
         width, tiles = store.width, store.tiles
         newest = tile_of(now, width, offset_ms)
-        tile = max(tile_of(at, width, offset_ms), newest) - tiles + 1
+        tile = (newest if at == now else tile_of(at, width, offset_ms)) - tiles + 1
         tile += _skip_empty(store, tile % tiles, newest - tile + 1, row, row32)
         slot, count = tile % tiles, max(newest - tile + 1, 0)
         if count > 0 and width > 0:

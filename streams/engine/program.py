@@ -24,6 +24,9 @@ class Code(IntEnum):
 
 
 STACK: Final = 64
+FUSED: Final = 32
+"""Added to a comparison: it takes a register and a constant by their numbers, as most rules do, not from the stack."""
+REGISTER_BITS: Final = 20
 _ARITH: Final = {Op.ADD: Code.ADD, Op.SUB: Code.SUB, Op.MUL: Code.MUL, Op.DIV: Code.DIV}
 _COMPARE: Final = {
     Op.LT: Code.LT,
@@ -133,14 +136,26 @@ class _Compiler:
         return depth
 
     def _compare(self, code: Code, left: Expr, right: Expr) -> int:
+        constant = self._constant(left, right)
+        if isinstance(left, rules.Name) and constant is not None:
+            argument = self.registers[left.name] | self.out.constant(constant) << REGISTER_BITS
+            self.out.steps.append((FUSED + int(code), argument))
+            return 1
         depth = self.emit(left)
-        if isinstance(right, rules.Text) and isinstance(left, rules.Name):
-            self.push(self.word(left.name, right.value))
-            depth = max(depth, 2)
-        else:
-            depth = max(depth, 1 + self.emit(right))
+        depth = max(depth, 1 + (self.emit(right) if constant is None else self.push(constant)))
         self.step(code)
         return depth
+
+    def _constant(self, left: Expr, right: Expr) -> float | None:
+        """The value of a literal that something is compared with; None where it is none."""
+        match right:
+            case rules.Number():
+                return right.scaled
+            case rules.Duration(ms=ms):
+                return float(ms)
+            case rules.Text(value=value) if isinstance(left, rules.Name):
+                return self.word(left.name, value)
+        return None
 
     def _among(self, of: Expr, values: tuple[Expr, ...], negated: bool) -> int:
         code, join = (Code.NE, Code.AND) if negated else (Code.EQ, Code.OR)
