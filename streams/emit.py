@@ -135,11 +135,12 @@ class Emitter:
         encode = self._encode
         for record in records:
             writer, constant = self._routes[type(record)]
-            if isinstance(record, TagChange | SegmentChange):
-                ce_id, ce_time, key = record.id, record.at, record.customer_id.encode()
+            if isinstance(record, TagChange | SegmentChange):  # by far the most: without the functions' matching
+                ce_id, ce_time = record.id, record.at
             else:
-                ce_id, ce_time, key = _id(record), _time(record), _key(record)
-            writer.add(key, encode(record), [("ce_id", ce_id.encode()), ("ce_time", ce_time.encode()), *constant])
+                ce_id, ce_time = _id(record), _time(record)
+            headers = [("ce_id", ce_id.encode()), ("ce_time", ce_time.encode()), *constant]
+            writer.add(_key(record), encode(record), headers)
 
     def due(self, linger_s: float) -> bool:
         """Whether a batch has waited that long."""

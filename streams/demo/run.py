@@ -31,7 +31,7 @@ from streams.demo.story import EXPLAINED, Pick, Teller, picks, tell
 READ_EVERY_S: Final = 0.5
 BOARD_AGE_S: Final = 1.0
 SILENT_S: Final = 60.0
-FLUSH_INTERVAL_S: Final = 5
+FLUSH_INTERVAL_S: Final = 10
 FLUSH_BYTES: Final = 64_000_000
 """Written rarely: the embedded broker keeps every version of a row in memory."""
 
