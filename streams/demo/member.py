@@ -185,11 +185,12 @@ class Member:
         status = start.partition(b"\r\n")[0].split(b" ")[1:2]
         if status == [b"404"]:
             return None
-        if status != [b"200"]:
-            raise DemoFailed(
-                f"the worker can't tell its {path.partition('/')[0]}: " + (list(self._said) or ["it said nothing"])[-1]
-            )
-        return msgspec.json.decode(body, type=kind)
+        if status and status != [b"200"]:
+            raise DemoFailed(f"the worker can't tell its {path.partition('/')[0]}: {(list(self._said) or [''])[-1]}")
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except msgspec.DecodeError:
+            raise ConnectionResetError("the answer was cut off") from None
 
 
 def is_free(port: int) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from schemas.catalogue import Catalogue
@@ -108,8 +109,13 @@ class _Demo:
             settings = self._settings(address, directory)
             member = await open_.enter_async_context(Member(options.file, settings, feed.total, options.port))
             await self._started(member)
-            reading = await self._stream(feed, feeding, member)
-            await self._explain(member, reading)
+            try:
+                reading = await self._stream(feed, feeding, member)
+                await self._explain(member, reading)
+            except (OSError, TimeoutError) as error:
+                raise DemoFailed("the worker does not answer any more") from error
+            except KafkaError as error:
+                raise DemoFailed(f"the embedded broker does not answer any more: {error}") from error
             if options.stay:
                 self._console.print(f"\nThe page stays up at [bold]{member.url}[/] until Ctrl-C.")
                 await member.wait()
@@ -166,9 +172,9 @@ class _Demo:
         while not feed.through:
             try:
                 reading = await member.read()
-            except (OSError, TimeoutError) as error:
+            except (OSError, TimeoutError):
                 if time.monotonic() - heard_s > SILENT_S:
-                    raise DemoFailed("the worker does not answer any more") from error
+                    raise
             else:
                 heard_s = time.monotonic()
                 feed.applied(reading.records)
