@@ -27,7 +27,7 @@ class Job(msgspec.Struct, frozen=True):
     catalogue: str = str(CATALOGUE)
     warm: str = ""
     linger_ms: int = 50
-    flush_interval_s: float = 2.0
+    flush_interval_s: float = 5.0
     stages: bool = False
     profile: str = ""
 

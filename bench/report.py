@@ -155,6 +155,7 @@ def _stages(stages: Stages) -> Table:
     for name, us in stages.us.items():
         table.add_row(name, f"{us:.2f}")
     table.add_row("all", f"{stages.total_us:.2f}")
+    table.add_row("kernel, at 10,000 events/s", f"{stages.live_kernel_us:.2f}")
     table.caption = (
         f"{stages.changes:,} changes, {stages.timer_changes:,} of them by time; a row takes {stages.row_bytes:,} B in "
         f"memory, {stages.stored_row_bytes:,.0f} B stored"

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
+# None of these can be part of a circle, so the garbage collector need not look at them (`gc=False`).
 Value = bool | int | float | str | None
 
 
@@ -17,7 +18,7 @@ class Cause(StrEnum):
     CUT_POINT, DEFINITION, ERASURE, CORRECTION = "cut-point", "definition", "erasure", "correction"
 
 
-class TagChange(msgspec.Struct, frozen=True):
+class TagChange(msgspec.Struct, frozen=True, gc=False):
     """A tag going from one value to another; `because` holds what its rule used."""
 
     id: str
@@ -36,7 +37,7 @@ class TagChange(msgspec.Struct, frozen=True):
         return self.tag
 
 
-class SegmentChange(msgspec.Struct, frozen=True):
+class SegmentChange(msgspec.Struct, frozen=True, gc=False):
     """A customer entering (`new` true) or leaving a segment."""
 
     id: str
@@ -58,7 +59,7 @@ class SegmentChange(msgspec.Struct, frozen=True):
 Change = TagChange | SegmentChange
 
 
-class CustomerTags(msgspec.Struct, frozen=True):
+class CustomerTags(msgspec.Struct, frozen=True, gc=False):
     """All that is said about a customer; `segments` holds those the customer is in, since when."""
 
     customer_id: str
@@ -69,7 +70,7 @@ class CustomerTags(msgspec.Struct, frozen=True):
     status: dict[str, str]
 
 
-class DeadLetter(msgspec.Struct, frozen=True):
+class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     """A record that could not be read, whole; `value` is text, or base64 where it is not UTF-8."""
 
     source: str
@@ -84,7 +85,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     encoding: str = "utf-8"
 
 
-class LateEvent(msgspec.Struct, frozen=True):
+class LateEvent(msgspec.Struct, frozen=True, gc=False):
     """A record older than its source's `accept_late` allows; it changed nothing."""
 
     source: str

@@ -106,6 +106,8 @@ def check(expr: Expr, scope: Scope) -> tuple[Expr, Meaning]:
         case Among():
             return _among(expr, scope), _BOOLEAN
         case Known(of=of, negated=negated):
+            if check(of, scope)[1].constant:
+                raise RuleProblem("a constant is always known", of.column, "the name of a feature, tag or field")
             return Known(column=expr.column, of=check(of, scope)[0], negated=negated), _BOOLEAN
         case Not(of=of):
             return Not(column=expr.column, of=check_condition(of, scope)), _BOOLEAN

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
@@ -32,6 +33,7 @@ from streams.task import FlushRule, Task
 from streams.warm import warm
 
 IDLE_S = 0.1
+GC_EVERY = 100_000
 MERGE_WAIT_S = 0.003
 TICK_S = 1.0
 FLUSH_WITHIN_S = 6.0
@@ -106,6 +108,9 @@ class Worker:
             It can't run so; the message says what to do.
         """
         quiet()
+        # Millions of rows' customers and topics live long and hold no circles: looking at them over and over took a
+        # tenth of the worker's time.
+        gc.set_threshold(GC_EVERY, 20, 50)
         self._failure = asyncio.get_running_loop().create_future()
         try:
             await self._open()

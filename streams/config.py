@@ -78,7 +78,7 @@ class Settings(BaseSettings):
         json_schema_extra={"unit": "ms"},
     )
     flush_interval_s: float = Field(
-        default=2.0,
+        default=5.0,
         ge=0.05,
         le=10.0,
         description="State is written at least this often while it changes.",

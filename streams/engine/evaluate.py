@@ -41,7 +41,7 @@ def tile_of(time: int, width: int, offset_ms: int) -> int:
     return (time + offset_ms) // width if width > 0 else 0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def run_program(
     steps: NDArray[np.int64], constants: NDArray[np.float64], start: int, end: int, registers: NDArray[np.float64]
 ) -> float:
@@ -53,8 +53,9 @@ def run_program(
         code, argument = step & 255, step >> 8
         if code >= FUSED:
             top += 1
-            right = constants[argument >> REGISTER_BITS]
-            registers[top] = _binary(code - FUSED, registers[argument & _REGISTER_MASK], right)
+            left, right = registers[argument & _REGISTER_MASK], constants[argument >> REGISTER_BITS]
+            found = int(left < right) | int(left == right) << 1 | int(left > right) << 2
+            registers[top] = 1.0 if found & code else 0.0  # FUSED's own bit is not among the three
         elif code in (_AND, _OR):
             top -= 1
             if code == _AND:
@@ -111,7 +112,7 @@ def _binary(code: int, a: float, b: float) -> float:
     return min(a, b) if code == _CMIN else max(a, b)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _skip_empty(store: Any, slot: int, count: int, row: Words, row32: Halves) -> int:
     """How many of `count` tiles from `slot` on hold nothing, up to the first that does."""
     kind, offset, tiles, values = store.kind, store.offset, store.tiles, store.values
@@ -206,7 +207,7 @@ def _days(offset: int, tiles: int, slot: int, count: int, row32: Halves) -> floa
     return float(days)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _untiled(kind: int, scale: float, store: Any, at: int, row: Words, reals: Doubles) -> float:
     """A since feature at `at`, or the value of a LAST, FIRST or PROFILE store."""
     if kind == _SINCE:
@@ -218,7 +219,7 @@ def _untiled(kind: int, scale: float, store: Any, at: int, row: Words, reals: Do
     return (reals[place] if store.real else float(row[place])) / scale
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _tiled(feature: Any, stores: Any, slot: int, count: int, row: Words, row32: Halves, registers: Doubles) -> float:
     """A feature over a window's tiles, from the oldest that holds something on."""
     kind, store = feature.kind, stores[feature.store]

@@ -25,7 +25,9 @@ class Code(IntEnum):
 
 STACK: Final = 64
 FUSED: Final = 32
-"""Added to a comparison: it takes a register and a constant by their numbers, as most rules do, not from the stack."""
+"""From here on a step compares a register with a constant, both by number, as most rules do: `FUSED + HOLDS[code]`."""
+HOLDS: Final = {Code.LT: 1, Code.EQ: 2, Code.LE: 3, Code.GT: 4, Code.NE: 5, Code.GE: 6}
+"""When a comparison holds: the sum of 1 for less, 2 for equal, 4 for greater; a missing value is none of them."""
 REGISTER_BITS: Final = 20
 _ARITH: Final = {Op.ADD: Code.ADD, Op.SUB: Code.SUB, Op.MUL: Code.MUL, Op.DIV: Code.DIV}
 _COMPARE: Final = {
@@ -139,7 +141,7 @@ class _Compiler:
         constant = self._constant(left, right)
         if isinstance(left, rules.Name) and constant is not None:
             argument = self.registers[left.name] | self.out.constant(constant) << REGISTER_BITS
-            self.out.steps.append((FUSED + int(code), argument))
+            self.out.steps.append((FUSED + HOLDS[code], argument))
             return 1
         depth = self.emit(left)
         depth = max(depth, 1 + (self.emit(right) if constant is None else self.push(constant)))

@@ -297,3 +297,10 @@ def test_a_literal_is_the_double_nearest_to_what_is_written() -> None:
     assert meaning.constant
     assert isinstance(expr, Arith)
     assert expr.op is Op.ADD
+
+
+def test_is_known_speaks_of_names_not_of_constants() -> None:
+    from schemas.typing import Scope, check_condition
+
+    with pytest.raises(RuleProblem, match="always known"):
+        check_condition(rules.parse("'a' is known"), Scope({}, "feature", 2))
