@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from heapq import nlargest
 
 import msgspec
 
@@ -67,8 +66,7 @@ class Counters:
         self.late += len(output.late)
         self.changes.update(change.cause.value for change in output.changes)
         self.dead.update(letter.reason for letter in output.dead)
-        # A step's timers come after its events: the latest are those with the latest times.
-        self.recent.extend(reversed(nlargest(self.recent.maxlen or 0, output.changes, key=_at)))
+        self.recent.extend(output.changes[-(self.recent.maxlen or 0) :])
         for change in output.changes:
             if isinstance(change, SegmentChange):
                 self._moved(change)
@@ -102,7 +100,3 @@ class Counters:
             lags.pop(partition, None)
         for ends in self._ends.values():
             ends.pop(partition, None)
-
-
-def _at(change: Change) -> str:
-    return change.at

@@ -6,7 +6,7 @@ Everything of a partition is here and nothing else is: `streams.app` feeds it fr
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -209,8 +209,9 @@ class Partition:
             start = kernel.apply_batch(
                 self.plan.tables, self.arena.state, batch, verdict, start, self.plan.skew_ms, self._out
             )
-            changes += self.sayer.drain(self._out, anchor)
-        changes += self._fire(kernel.watermark(self.arena.state.clock, self.plan.skew_ms))
+            if start < len(batch.slot):
+                changes += self.sayer.drain(self._out, anchor)
+        changes += self._fire(kernel.watermark(self.arena.state.clock, self.plan.skew_ms), anchor)
         output = self._account(piece, verdict, customers)
         output.changes = changes
         return output
@@ -280,18 +281,18 @@ class Partition:
                 self._positions[self.plan.catalogue.sources[piece.numbers[number]].name] = record.offset + 1
         return output
 
-    def _fire(self, limit: int) -> list[Change]:
+    def _fire(self, limit: int, anchor: Callable[[int], str]) -> list[Change]:
         changes: list[Change] = []
         more = True
         while more:
             more = kernel.fire_due(self.plan.tables, self.arena.state, self._out, limit, _TIMERS)
-            changes += self.sayer.drain(self._out, _no_anchor)
+            changes += self.sayer.drain(self._out, anchor)
         return changes
 
     def advance(self, to_ms: int) -> Output:
         """Let time pass: every timer due at or before `to_ms` fires."""
         output, self._pending = self._pending, Output.empty()
-        output.changes += self._fire(to_ms)
+        output.changes += self._fire(to_ms, _no_anchor)
         return output
 
     @property

@@ -42,7 +42,7 @@ class Sayer:
         self._status = {tag.name: "warming" for tag in catalogue.tags if tag.waits}
 
     def drain(self, out: Out, anchor: Callable[[int], str]) -> list[Change]:
-        """The changes that the kernel noted, in order; its buffer is emptied.
+        """The changes that the kernel noted, by time; its buffer is emptied.
 
         Parameters
         ----------
@@ -53,7 +53,10 @@ class Sayer:
         if not count:
             return []
         values, moments = out.because[: int(out.used[1])].tolist(), dict[int, str]()
-        changes = [self._change(row, values, moments, anchor) for row in out.changes[:count].tolist()]
+        # By time, so that what an event did and what time did stand where they belong; a customer's keep their order.
+        noted = out.changes[:count]
+        ordered = noted[np.argsort(noted["at"], kind="stable")].tolist()
+        changes = [self._change(row, values, moments, anchor) for row in ordered]
         out.used[:] = 0
         return changes
 

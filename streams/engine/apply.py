@@ -115,6 +115,7 @@ def add(
     """Apply an event to every store that takes it."""
     source = tables.sources[batch.source[i]]
     time, now = batch.time[i], row[NOW]
+    in_time = time == now  # most are, and then their tile is in every window
     for place in range(source.uses, source.uses_end):
         use = tables.uses[place]
         if use.where >= 0 and not scratch.matches[use.where]:
@@ -125,7 +126,7 @@ def add(
             continue
         if store.kind <= _VALUES:
             tile = tile_of(time, store.width, tables.offset_ms)
-            if tile > tile_of(now, store.width, tables.offset_ms) - store.tiles:
+            if in_time or tile > tile_of(now, store.width, tables.offset_ms) - store.tiles:
                 _add_to_tile(store, tile % store.tiles, row, row32, value)
         elif store.kind == _LATEST:
             row[store.offset] = max(row[store.offset], time)
