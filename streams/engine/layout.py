@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -91,13 +91,6 @@ class Rows(msgspec.Struct, frozen=True):
     ring: dict[str, int]
     stores: dict[StoreKey, int]
     said: dict[str, int]
-
-
-class Word(NamedTuple):
-    """A run of words in the row."""
-
-    offset: int
-    words: int
 
 
 def store_words(key: StoreKey) -> int:
