@@ -1,0 +1,87 @@
+"""What learning writes and reads: questions, their answers, and the models that came of them (DESIGN section 7)."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+# None of these can be part of a circle, so the garbage collector need not look at them (`gc=False`).
+
+
+class Question(msgspec.Struct, frozen=True, gc=False, tag="question", tag_field="kind"):
+    """A customer's features at a moment, for a model to say what comes.
+
+    Attributes
+    ----------
+    at
+        UTC ms of the customer's event after which it was asked.
+    features
+        The target's features in its order, as the engine computes them: money in minor units, durations in ms,
+        booleans 0 and 1; None is missing.
+    """
+
+    id: str
+    customer_id: str
+    target: str
+    at: int
+    features: list[float | None]
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False, tag="answer", tag_field="kind"):
+    """What came after a question: whether the outcome did, and when (UTC ms) that was known."""
+
+    id: str
+    customer_id: str
+    target: str
+    at: int
+    label: bool
+    known_at: int
+
+
+Example = Question | Answer
+
+
+class ModelSnapshot(msgspec.Struct, frozen=True):
+    """A model as plain numbers: `score = 1 / (1 + exp(-(bias + sum(weights * inputs))))`.
+
+    Attributes
+    ----------
+    version
+        Counts the snapshots of a target from 1.
+    at
+        UTC ms: the latest `known_at` it has learned from.
+    questions, answers, positives, learned
+        How many it has met, and how many of the answers it has learned from.
+    ready
+        Whether scores may be shown: the first horizon has passed.
+    features
+        The target's features, in order; all lists have one number for each.
+    means, weights
+        Of the transformed features; a missing input counts as its mean. `weights` are folded: w / sd.
+    bias
+        Folded: intercept - sum(means * weights).
+    log_loss, auc
+        Progressive: of the kept predictions; None before there is any (auc: of either label).
+    """
+
+    target: str
+    version: int
+    at: int
+    questions: int
+    answers: int
+    positives: int
+    learned: int
+    ready: bool
+    features: list[str]
+    means: list[float]
+    weights: list[float]
+    bias: float
+    log_loss: float | None = None
+    auc: float | None = None
+
+
+def question_id(customer: str, target: str, at_ms: int) -> str:
+    """The id of a question and of its answer: the same on every replay."""
+    text = "\x1f".join((customer, target, str(at_ms)))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
