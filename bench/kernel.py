@@ -114,12 +114,14 @@ async def _through(built: plan.Plan, events: list[Event], watch: Stopwatch) -> S
         while more:
             output = part.run(RUN)
             more = output.more
-            emitter.add(output.changes)
-            changes += len(output.changes)
-            timers += sum(change.cause.value == "time" for change in output.changes)
+            for page in output.written:
+                emitter.add_changes(page)
+                changes += len(page)
+                timers += page.by_cause().get("time", 0)
         if number % FLUSH_EVERY_RUNS == FLUSH_EVERY_RUNS - 1 or start + RUN >= len(events):
             dirty = part.take_dirty()
-            emitter.add(part.take_published())
+            for customers in part.take_published():
+                emitter.add_customers(customers)
             rows, stored = rows + len(dirty.rows), stored + sum(map(len, dirty.rows))
             emitter.cut()
     await sender.stop()

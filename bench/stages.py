@@ -36,11 +36,12 @@ def watch_partition(watch: Stopwatch) -> None:
     watch.time(compiled, "apply_batch", KERNEL)
     watch.time(compiled, "fire_due", TIMERS)
     watch.time(Sayer, "drain", SAY)
-    watch.time(Partition, "take_published", PUBLISH)
+    watch.time(Sayer, "customers", PUBLISH)
     watch.time(Partition, "take_dirty", ROWS)
     watch.time(Partition, "push", REST)
     watch.time(Partition, "run", REST)
-    watch.time(Emitter, "add", EMIT)
+    watch.time(Emitter, "add_changes", EMIT)
+    watch.time(Emitter, "add_customers", EMIT)
 
 
 def watch_worker(watch: Stopwatch) -> None:
@@ -49,4 +50,4 @@ def watch_worker(watch: Stopwatch) -> None:
     watch.time(Task, "receive", "task: receive")
     watch.time(Task, "step", "task: step")
     watch.time(Task, "observe", "task: observe")
-    watch.time(Writer, "add", "batches of rows and changes")
+    watch.time(Writer, "add", "batches of rows")

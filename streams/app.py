@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import gc
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -90,7 +89,7 @@ class Worker:
         return {number: task.part for number, task in self._tasks.items()}
 
     @property
-    def recent(self) -> deque[Change]:
+    def recent(self) -> list[Change]:
         """The latest changes, oldest first."""
         return self.counters.recent
 

@@ -12,6 +12,7 @@ from streams.engine import due as due_index
 from streams.engine.kernel import State
 from streams.engine.layout import MISSING
 from streams.engine.plan import Plan
+from streams.engine.write import Names
 
 FIRST_CAPACITY = 1024
 
@@ -24,6 +25,8 @@ class Arena:
         self._said = max([1, *(len(tag.values) + 1 for tag in plan.catalogue.tags), 3])
         self.slots: dict[str, int] = {}
         self.customers: list[str] = []
+        self._name_bytes = np.empty(16 * FIRST_CAPACITY, dtype=np.uint8)
+        self._name_ends = np.zeros(FIRST_CAPACITY + 1, dtype=np.int64)
         capacity, rules = FIRST_CAPACITY, len(plan.said)
         rows = np.empty((capacity, plan.width), dtype=np.int64)
         self.state = State(
@@ -50,8 +53,22 @@ class Arena:
             self._grow()
         self.slots[customer] = slot
         self.customers.append(customer)
+        self._name(slot, customer.encode())
         self.state.rows[slot] = self._empty
         return slot
+
+    def _name(self, slot: int, name: bytes) -> None:
+        start = int(self._name_ends[slot])
+        end = start + len(name)
+        if end > len(self._name_bytes):
+            self._name_bytes = np.concatenate([self._name_bytes, np.empty(max(end, len(self._name_bytes)), np.uint8)])
+        self._name_bytes[start:end] = np.frombuffer(name, dtype=np.uint8)
+        self._name_ends[slot + 1] = end
+
+    @property
+    def names(self) -> Names:
+        """The customers as bytes; what is given out stays as it is."""
+        return Names(self._name_bytes, self._name_ends)
 
     def index(self) -> None:
         """Take slots given out since the last call into the due index."""
@@ -78,6 +95,7 @@ class Arena:
     def _grow(self) -> None:
         old = self.state
         capacity = 2 * len(old.rows)
+        self._name_ends = np.concatenate([self._name_ends, np.zeros(capacity - len(old.rows), dtype=np.int64)])
         rows = np.empty((capacity, old.rows.shape[1]), dtype=np.int64)
         rows[: len(old.rows)] = old.rows
         more = np.zeros(capacity - len(old.rows), dtype=np.bool_)

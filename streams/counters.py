@@ -6,8 +6,9 @@ from collections import Counter, defaultdict, deque
 
 import msgspec
 
-from schemas.records import Change, SegmentChange
+from schemas.records import Change
 from streams.processor import Output
+from streams.written import Changes
 
 LATEST = 20
 
@@ -54,7 +55,8 @@ class Counters:
         self.dead: Counter[str] = Counter()
         self.segments: defaultdict[str, SegmentCount] = defaultdict(SegmentCount)
         self.sources = {name: SourceCount() for name in sources}
-        self.recent: deque[Change] = deque(maxlen=recent)
+        self._recent = recent
+        self._pages: deque[Changes] = deque()
         self._lags: dict[str, dict[int, int | None]] = {name: {} for name in sources}
         self._ends: dict[str, dict[int, bool]] = {name: {} for name in sources}
 
@@ -64,20 +66,38 @@ class Counters:
         self.duplicates += output.duplicates
         self.superseded += output.superseded
         self.late += len(output.late)
-        self.changes.update(change.cause.value for change in output.changes)
         self.dead.update(letter.reason for letter in output.dead)
-        self.recent.extend(output.changes[-(self.recent.maxlen or 0) :])
-        for change in output.changes:
-            if isinstance(change, SegmentChange):
-                self._moved(change)
+        for changes in output.written:
+            self.changes.update(changes.by_cause())
+            self._keep(changes)
+            self._moved(changes)
 
-    def _moved(self, change: SegmentChange) -> None:
-        count = self.segments[change.segment]
-        if change.new:
-            count.entered += 1
-            count.latest.append(change.customer_id)
-        else:
-            count.left += 1
+    def _keep(self, changes: Changes) -> None:
+        """Keep the pages that hold the latest changes."""
+        self._pages.append(changes)
+        held = sum(map(len, self._pages))
+        while held - len(self._pages[0]) >= self._recent:
+            held -= len(self._pages.popleft())
+
+    @property
+    def recent(self) -> list[Change]:
+        """The latest changes, oldest first."""
+        found: list[Change] = []
+        for changes in reversed(self._pages):
+            wanted = min(len(changes), self._recent - len(found))
+            found[:0] = changes.some(range(len(changes) - wanted, len(changes)))
+        return found
+
+    def _moved(self, changes: Changes) -> None:
+        """Count who entered and left segments."""
+        places = changes.segments()
+        for place, name, entered in zip(places, changes.said_in(places), changes.new[places].tolist(), strict=True):
+            count = self.segments[name]
+            if entered:
+                count.entered += 1
+                count.latest.append(changes.customer(place))
+            else:
+                count.left += 1
 
     def reached(self, source: str, records: int, newest_ms: int | None) -> None:
         """Note records of a source that were dealt with, and its newest event time in a partition."""

@@ -7,7 +7,6 @@ the order within a topic; nothing counts as written before the broker has acknow
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -15,11 +14,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import numpy as np
 from aiokafka import AIOKafkaProducer
+from numpy.typing import NDArray
 
-from schemas.records import CustomerTags, DeadLetter, LateEvent, SegmentChange, TagChange
+from schemas.records import DeadLetter, LateEvent
 from schemas.topics import LARGE_RECORDS, Role
 from streams.cluster import Cluster
+from streams.record_batch import Frame
+from streams.written import Changes, Customers, Written
 
 BATCH_BYTES = 786_432
 _JSON = ("content-type", b"application/json")
@@ -40,8 +43,8 @@ def producer(address: str, *, idempotent: bool) -> AIOKafkaProducer:
     )
 
 
-class Written(msgspec.Struct, frozen=True):
-    """What the broker acknowledged of a topic's partition: first offset and the one after the last; -1 for none."""
+class Acknowledged(msgspec.Struct, frozen=True):
+    """Where it lies in the topic's partition: first offset and the one after the last; -1 for none."""
 
     first: int
     end: int
@@ -61,8 +64,10 @@ Cut = list[_Pending]
 class Writer:
     """One partition of one topic, written in batches and in order."""
 
-    def __init__(self, sender: AIOKafkaProducer, topic: str, partition: int) -> None:
+    def __init__(self, sender: AIOKafkaProducer, topic: str, partition: int, headers: Headers | None = None) -> None:
+        """`headers` are those of every record that comes on a page; without, records come one by one."""
         self._sender, self.topic, self._partition = sender, topic, partition
+        self._frame = None if headers is None else Frame(BATCH_BYTES, headers)
         self._open: Any = None
         self._queue: deque[_Pending] = deque()
         self._uncut: Cut = []
@@ -80,14 +85,31 @@ class Writer:
         if self.waiting_since is None:
             self.waiting_since = time.monotonic()
 
+    def add_page(self, written: Written, which: NDArray[np.int64]) -> None:
+        """Put those records of a page into the open batch, and into further ones where it is full."""
+        if self._frame is None:
+            raise TypeError(f"{self.topic} takes records one by one")
+        first = 0
+        while first < len(which):
+            first = self._frame.fill(written, which, first)
+            if first < len(which):
+                self._close()
+        if len(self._frame) and self.waiting_since is None:
+            self.waiting_since = time.monotonic()
+
     def _close(self) -> None:
+        if self._frame is not None and len(self._frame):
+            self._queued(self._frame.take())
         if self._open is not None:
             self._open.close()
-            pending = _Pending(self._open)
-            self._queue.append(pending)
-            self._uncut.append(pending)
+            self._queued(self._open)
             self._open = None
         self.waiting_since = None
+
+    def _queued(self, batch: Any) -> None:
+        pending = _Pending(batch)
+        self._queue.append(pending)
+        self._uncut.append(pending)
 
     def cut(self) -> Cut:
         """The batches since the cut before; what is added from now on goes into later ones."""
@@ -103,15 +125,17 @@ class Writer:
                 pending = self._queue.popleft()
                 pending.answer = await self._sender.send_batch(pending.batch, self.topic, partition=self._partition)
 
-    async def acknowledged(self, cut: Cut) -> Written:
+    async def acknowledged(self, cut: Cut) -> Acknowledged:
         """Send what is left, wait until the broker has that cut, and return where it lies."""
         await self.send()
-        written = Written(-1, -1)
+        written = Acknowledged(-1, -1)
         for pending in cut:
             if pending.answer is None:
                 raise RuntimeError(f"a batch for {self.topic} was never sent")
             offset = (await pending.answer).offset
-            written = Written(written.first if written.first >= 0 else offset, offset + pending.batch.record_count())
+            written = Acknowledged(
+                written.first if written.first >= 0 else offset, offset + pending.batch.record_count()
+            )
         return written
 
 
@@ -123,24 +147,28 @@ class Emitter:
     ) -> None:
         """`source` is the CloudEvents source, `ends` the ends of the topics as the last marker has them."""
         self._ends = dict(ends)
-        self._writers = {role: Writer(sender, cluster.named(role), partition) for role in _TYPES}
-        self._encode = msgspec.json.Encoder().encode
-        self._routes: dict[type, tuple[Writer, Headers]] = {
-            kind: (self._writers[role], [_TYPES[role], ("ce_source", source.encode()), _VERSION, _JSON])
-            for kind, role in _KINDS.items()
+        self._headers = {role: [kind, ("ce_source", source.encode()), _VERSION, _JSON] for role, kind in _TYPES.items()}
+        self._writers = {
+            role: Writer(sender, cluster.named(role), partition, self._headers[role] if role in _PAGED else None)
+            for role in _TYPES
         }
+        self._encode = msgspec.json.Encoder().encode
 
     def add(self, records: Iterable[Record]) -> None:
         """Put records into the open batches of their topics, in the order given."""
-        encode = self._encode
         for record in records:
-            writer, constant = self._routes[type(record)]
-            if isinstance(record, TagChange | SegmentChange):  # by far the most: without the functions' matching
-                ce_id, ce_time = record.id, record.at
-            else:
-                ce_id, ce_time = _id(record), _time(record)
-            headers = [("ce_id", ce_id.encode()), ("ce_time", ce_time.encode()), *constant]
-            writer.add(_key(record), encode(record), headers)
+            role = _KINDS[type(record)]
+            headers = [("ce_id", _id(record).encode()), ("ce_time", _time(record).encode()), *self._headers[role]]
+            self._writers[role].add(_key(record), self._encode(record), headers)
+
+    def add_changes(self, changes: Changes) -> None:
+        """Put changes into the open batches of the two topics, in their order."""
+        self._writers[Role.TAG_CHANGES].add_page(changes, np.flatnonzero(~changes.segment))
+        self._writers[Role.SEGMENT_CHANGES].add_page(changes, np.flatnonzero(changes.segment))
+
+    def add_customers(self, customers: Customers) -> None:
+        """Put what is said of customers into the open batch."""
+        self._writers[Role.CUSTOMER_TAGS].add_page(customers, np.arange(len(customers)))
 
     def due(self, linger_s: float) -> bool:
         """Whether a batch has waited that long."""
@@ -166,15 +194,10 @@ class Emitter:
         return dict(self._ends)
 
 
-Record = TagChange | SegmentChange | CustomerTags | DeadLetter | LateEvent
+Record = DeadLetter | LateEvent
 
-_KINDS: dict[type, Role] = {
-    TagChange: Role.TAG_CHANGES,
-    SegmentChange: Role.SEGMENT_CHANGES,
-    CustomerTags: Role.CUSTOMER_TAGS,
-    DeadLetter: Role.DEAD_LETTERS,
-    LateEvent: Role.LATE_EVENTS,
-}
+_KINDS: dict[type, Role] = {DeadLetter: Role.DEAD_LETTERS, LateEvent: Role.LATE_EVENTS}
+_PAGED = (Role.TAG_CHANGES, Role.SEGMENT_CHANGES, Role.CUSTOMER_TAGS)
 _TYPES = {
     Role.TAG_CHANGES: ("ce_type", b"livetags.tag-change"),
     Role.SEGMENT_CHANGES: ("ce_type", b"livetags.segment-change"),
@@ -186,24 +209,14 @@ _TYPES = {
 
 def _id(record: Record) -> str:
     """An id that is the same when the record is written again."""
-    match record:
-        case TagChange() | SegmentChange():
-            return record.id
-        case CustomerTags():
-            return hashlib.blake2b(f"{record.customer_id}\x1f{record.at}".encode(), digest_size=16).hexdigest()
-        case _:
-            return f"{record.topic}/{record.partition}/{record.offset}"
+    return f"{record.topic}/{record.partition}/{record.offset}"
 
 
 def _time(record: Record) -> str:
-    """When it came about; for a record set aside, its own time, or now where that can't be known."""
-    match record:
-        case LateEvent():
-            return record.event_time
-        case DeadLetter():
-            return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        case _:
-            return record.at
+    """The record's own time, or now where that can't be known."""
+    if isinstance(record, LateEvent):
+        return record.event_time
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _key(record: Record) -> bytes | None:

@@ -27,6 +27,7 @@ from streams.engine.layout import NOW
 from streams.engine.plan import Plan
 from streams.merge import Merge, Piece, Run
 from streams.say import Sayer
+from streams.written import Changes, Customers
 
 JSON = dict[str, Any]
 _CHANGES, _TIMERS, _AT_ONCE = 16_384, 10_000, 1_000
@@ -35,7 +36,7 @@ _CHANGES, _TIMERS, _AT_ONCE = 16_384, 10_000, 1_000
 class Output(msgspec.Struct):
     """What came out of a step; `more` says that there is something left to do at once."""
 
-    changes: list[Change]
+    written: list[Changes]
     dead: list[DeadLetter]
     late: list[LateEvent]
     applied: int = 0
@@ -50,13 +51,17 @@ class Output(msgspec.Struct):
 
     def join(self, other: Output) -> None:
         """Add what came out of a later step."""
-        self.changes += other.changes
+        self.written += other.written
         self.dead += other.dead
         self.late += other.late
         self.applied += other.applied
         self.duplicates += other.duplicates
         self.superseded += other.superseded
         self.more = other.more
+
+    def changes(self) -> list[Change]:
+        """Every change, decoded."""
+        return [change for page in self.written for change in page]
 
 
 class Dirty(msgspec.Struct):
@@ -196,7 +201,7 @@ class Partition:
         batch, customers = self._batch(piece)
         count = len(batch.slot)
         verdict = Verdict(np.zeros(count, dtype=np.int8), np.zeros(count, dtype=np.int64))
-        changes: list[Change] = []
+        written: list[Changes] = []
         names = [self.plan.catalogue.sources[n].name for n in piece.numbers]
 
         def anchor(record: int) -> str:
@@ -210,10 +215,10 @@ class Partition:
                 self.plan.tables, self.arena.state, batch, verdict, start, self.plan.skew_ms, self._out
             )
             if start < len(batch.slot):
-                changes += self.sayer.drain(self._out, anchor)
-        changes += self._fire(kernel.watermark(self.arena.state.clock, self.plan.skew_ms), anchor)
+                self._drain(written, anchor)
+        self._fire(kernel.watermark(self.arena.state.clock, self.plan.skew_ms), written, anchor)
         output = self._account(piece, verdict, customers)
-        output.changes = changes
+        output.written = written
         return output
 
     def _has_id(self, name: str) -> bool:
@@ -281,18 +286,21 @@ class Partition:
                 self._positions[self.plan.catalogue.sources[piece.numbers[number]].name] = record.offset + 1
         return output
 
-    def _fire(self, limit: int, anchor: Callable[[int], str]) -> list[Change]:
-        changes: list[Change] = []
+    def _drain(self, written: list[Changes], anchor: Callable[[int], str]) -> None:
+        changes = self.sayer.drain(self._out, anchor)
+        if changes is not None:
+            written.append(changes)
+
+    def _fire(self, limit: int, written: list[Changes], anchor: Callable[[int], str]) -> None:
         more = True
         while more:
             more = kernel.fire_due(self.plan.tables, self.arena.state, self._out, limit, _TIMERS)
-            changes += self.sayer.drain(self._out, anchor)
-        return changes
+            self._drain(written, anchor)
 
     def advance(self, to_ms: int) -> Output:
         """Let time pass: every timer due at or before `to_ms` fires."""
         output, self._pending = self._pending, Output.empty()
-        output.changes += self._fire(to_ms, _no_anchor)
+        self._fire(to_ms, output.written, _no_anchor)
         return output
 
     @property
@@ -344,13 +352,13 @@ class Partition:
         slot = self.arena.slots.get(customer)
         if slot is None or self.arena.state.rows[slot, NOW] == MISSING:
             return None
-        return self.sayer.customer_tags(np.array([slot]))[0]
+        return next(iter(self.sayer.customers(np.array([slot]))))
 
-    def all_customer_tags(self) -> Iterator[CustomerTags]:
+    def all_customer_tags(self) -> Iterator[Customers]:
         """All that is said about every customer, in the order in which they came."""
         known = np.flatnonzero(self.arena.state.rows[: len(self.arena), NOW] != MISSING)
         for first in range(0, len(known), _AT_ONCE):
-            yield from self.sayer.customer_tags(known[first : first + _AT_ONCE])
+            yield self.sayer.customers(known[first : first + _AT_ONCE])
 
     def explain(self, customer: str) -> list[Explanation] | None:
         """Why the customer has every tag and segment; None for one that is not known."""
@@ -359,9 +367,11 @@ class Partition:
             return None
         return explain(self.plan, self.arena.state.rows[slot].copy())
 
-    def take_published(self) -> list[CustomerTags]:
+    def take_published(self) -> Iterator[Customers]:
         """What to publish of every customer with a change since the last call."""
-        return self.sayer.customer_tags(self.arena.take_changed())
+        changed = self.arena.take_changed()
+        for first in range(0, len(changed), _AT_ONCE):
+            yield self.sayer.customers(changed[first : first + _AT_ONCE])
 
     def overview(self) -> Overview:
         """How many customers say what."""

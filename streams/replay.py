@@ -14,6 +14,7 @@ from schemas.records import Change, CustomerTags, DeadLetter, LateEvent
 from schemas.sources import Incoming
 from streams.engine.plan import Plan, build
 from streams.processor import Output, Partition
+from streams.written import Customers
 
 
 class Outcome(msgspec.Struct):
@@ -70,8 +71,8 @@ class Replay:
         for part in self.parts:
             yield part.advance(to_ms)
 
-    def customers(self) -> Iterator[CustomerTags]:
-        """What is said about every customer."""
+    def customers(self) -> Iterator[Customers]:
+        """What is said about every customer, many at a time."""
         for part in self.parts:
             yield from part.all_customer_tags()
 
@@ -98,7 +99,7 @@ def run(
 
     def note(outputs: Iterable[Output]) -> None:
         for output in outputs:
-            outcome.changes += output.changes
+            outcome.changes += output.changes()
             outcome.dead += output.dead
             outcome.late += output.late
             outcome.counts["applied"] += output.applied
@@ -110,5 +111,5 @@ def run(
         note(replay.feed(some))
     if until is not None:
         note(replay.advance(until))
-    outcome.customers = {found.customer_id: found for found in replay.customers()}
+    outcome.customers = {found.customer_id: found for some in replay.customers() for found in some}
     return outcome

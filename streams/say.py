@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.catalogue import Segment, Tag
-from schemas.records import Cause, Change, CustomerTags, SegmentChange, TagChange, Value, change_id
-from schemas.values import Saying, iso, said_values, saying
+from schemas.values import saying
 from streams.arena import Arena
+from streams.engine import words as texts
+from streams.engine import write
 from streams.engine.evaluate import SPARE, read_rows
-from streams.engine.kernel import CAUSES, Out
-from streams.engine.layout import NOW
+from streams.engine.ink import ESCAPED
+from streams.engine.kernel import Out
 from streams.engine.plan import Plan
+from streams.engine.write import Anchors, Page, Reals
+from streams.written import Changes, Customers
 
-_IN = 2  # the code of true, plus one
-_CAUSES = (Cause.EVENT, *CAUSES)  # by number; 0 is never noted
+Anchor = Callable[[int], str]
 
 
 class Sayer:
@@ -25,24 +27,20 @@ class Sayer:
 
     def __init__(self, plan: Plan, arena: Arena) -> None:
         catalogue = plan.catalogue
-        self.plan, self.arena = plan, arena
-        self._items: list[Tag | Segment] = [catalogue.tag(name) for name in catalogue.tag_order]
-        self._items += catalogue.segments
-        self._said = [said_values(item) for item in self._items]
-        self._sayings = {feature.name: saying(feature, catalogue.exponent) for feature in catalogue.features}
-        named = self._sayings | {tag.name: _tag_saying(tag) for tag in catalogue.tags}
-        self._because = [[(name, named[name]) for name in names] for names in plan.because]
+        self.plan, self.arena, self.words = plan, arena, texts.build(plan)
+        inks = self.words.items["ink"].tolist()
+        whole = [n for n in range(len(catalogue.features)) if inks[n] in (texts.Ink.WHOLE, texts.Ink.MONEY)]
+        self._whole = {n: saying(catalogue.features[n], catalogue.exponent) for n in whole}
         self._places = {name: index for index, name in enumerate(plan.said)}
         self._registers = np.full(len(catalogue.features) + len(catalogue.tags) + SPARE, np.nan)
-        self._version = catalogue.version
-        self._tags = [(tag.name, self._places[tag.name], said_values(tag)) for tag in catalogue.tags]
-        self._segments = [(segment.name, self._places[segment.name]) for segment in catalogue.segments]
-        self._since_words = np.array([plan.rows.said[name] for name in plan.said], dtype=np.int64)
-        self._code_words = self._since_words + 1
-        self._status = {tag.name: "warming" for tag in catalogue.tags if tag.waits}
+        self._sinces = np.array([plan.rows.said[name] for name in plan.said], dtype=np.int64)
+        self._scratch = write.page(0, 1)
+        self._work = write.work_space()
+        self._encode = msgspec.json.Encoder().encode
+        self.status = {tag.name: "warming" for tag in catalogue.tags if tag.waits}
 
-    def drain(self, out: Out, anchor: Callable[[int], str]) -> list[Change]:
-        """The changes that the kernel noted, by time; its buffer is emptied.
+    def drain(self, out: Out, anchor: Anchor) -> Changes | None:
+        """The changes that the kernel noted, by time; its buffer is emptied. None where there are none.
 
         Parameters
         ----------
@@ -51,58 +49,77 @@ class Sayer:
         """
         count = int(out.used[0])
         if not count:
-            return []
-        values, moments = out.because[: int(out.used[1])].tolist(), dict[int, str]()
+            return None
         # By time, so that what an event did and what time did stand where they belong; a customer's keep their order.
-        noted = out.changes[:count]
-        ordered = noted[np.argsort(noted["at"], kind="stable")].tolist()
-        changes = [self._change(row, values, moments, anchor) for row in ordered]
+        order = np.argsort(out.changes["at"][:count], kind="stable")
+        noted = out.changes[:count][order]
+        anchors = _anchors(noted["record"], anchor)
+        longest = int(np.diff(anchors.ends).max(initial=0))
+        room = texts.most_of(self.words, noted["rule"], self._lengths(noted["slot"])) + longest + texts.HASHED
+        page = self._page(count, room)
+        reals = self._reals_of_changes(out, order)
+        names = self.arena.names
+        write.write_changes(
+            self.words, out.changes, order, out.because, names, anchors, reals, self._work, page
+        )  # fmt: skip
         out.used[:] = 0
-        return changes
-
-    def _change(
-        self, row: tuple[int, ...], values: list[float], moments: dict[int, str], anchor: Callable[[int], str]
-    ) -> Change:
-        slot, record, rule, old, new, at, cause_number, place = row
-        item, cause, customer, said = (
-            self._items[rule],
-            _CAUSES[cause_number],
-            self.arena.customers[slot],
-            self._said[rule],
+        segment = self.words.said["segment"][noted["rule"]] == 1
+        slot, rule, new, at, cause = (
+            np.ascontiguousarray(noted[name]) for name in ("slot", "rule", "new", "at", "cause")
         )
-        because: dict[str, Value] = {}
-        for name, say in self._because[rule]:
-            because[name] = say(values[place])
-            place += 1
-        moment = moments.get(at)
-        if moment is None:
-            moment = moments[at] = iso(at)
-        found = change_id(customer, item.name, at, cause, anchor(record) if record >= 0 else "")
-        if type(item) is Segment:
-            return SegmentChange(found, customer, item.name, old == 1, new == 1, moment, cause, self._version, because)
-        sides = said[old + 1], said[new + 1]
-        return TagChange(found, customer, item.name, *sides, moment, cause, self._version, because)
+        return Changes(_cut(page), slot, names, self.plan.said, rule, new, at, cause, segment)
 
-    def customer_tags(self, slots: NDArray[np.int64]) -> list[CustomerTags]:
+    def _lengths(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        ends = self.arena.names.ends
+        lengths: NDArray[np.int64] = ends[slots + 1] - ends[slots]
+        return lengths
+
+    def _page(self, records: int, room: int) -> Page:
+        """A page to write on; its text is used again, so it is cut out before the next."""
+        if len(self._scratch.text) < room:
+            self._scratch = write.page(0, 2 * room)
+        return write.page(records, 0)._replace(text=self._scratch.text)
+
+    def _reals_of_changes(self, out: Out, order: NDArray[np.int64]) -> Reals:
+        values, registers = np.empty(int(out.used[1])), np.empty(int(out.used[1]), dtype=np.int64)
+        found = write.reals_of_changes(self.words, out.changes, order, out.because, values, registers)
+        return self._reals(values[:found], registers[:found])
+
+    def _reals(self, values: NDArray[np.float64], registers: NDArray[np.int64]) -> Reals:
+        """Doubles as the shortest texts that read back as the same, encoded at once."""
+        if self._odd(values, registers):
+            pairs = zip(values.tolist(), registers.tolist(), strict=True)
+            text = b",".join(self._encode(self._whole[n](v) if n in self._whole else v) for v, n in pairs)
+        else:
+            text = self._encode(values.tolist())[1:-1]
+        raw = np.frombuffer(text, dtype=np.uint8)
+        cuts = np.concatenate([[-1], np.flatnonzero(raw == ord(",")), [len(raw)]]).astype(np.int64)
+        # One comma between two: text i starts behind the i-th cut, so the texts are closed up.
+        closed = raw[raw != ord(",")]
+        ends = cuts[1:] - np.arange(len(cuts) - 1)
+        return Reals(closed, np.concatenate([[0], ends]).astype(np.int64), np.zeros(1, dtype=np.int64))
+
+    def _odd(self, values: NDArray[np.float64], registers: NDArray[np.int64]) -> bool:
+        """Whether some are whole numbers too large for the writer."""
+        whole = self.words.items["ink"][registers] <= texts.Ink.MONEY
+        return bool(whole.any())
+
+    def customers(self, slots: NDArray[np.int64]) -> Customers:
         """All that is said about the customers in these slots, each at its row's now."""
-        state, catalogue = self.arena.state, self.plan.catalogue
-        values = np.empty((len(slots), len(catalogue.features)))
+        state, names = self.arena.state, self.arena.names
+        values = np.empty((len(slots), self.words.features))
         read_rows(self.plan.tables, slots, state.rows, state.rows32, state.reals, self._registers, values)
-        codes = state.rows[slots[:, None], self._code_words] >> 4
-        since = state.rows[slots[:, None], self._since_words]
-        nows = state.rows[slots, NOW].tolist()
-        parts = zip(slots.tolist(), nows, values.tolist(), codes.tolist(), since.tolist(), strict=True)
-        return [self._customer(*part) for part in parts]
-
-    def _customer(self, slot: int, now: int, values: list[float], codes: list[int], since: list[int]) -> CustomerTags:
-        return CustomerTags(
-            customer_id=self.arena.customers[slot],
-            at=iso(now),
-            tags={name: said[codes[place]] for name, place, said in self._tags},
-            segments={name: iso(since[place]) for name, place in self._segments if codes[place] == _IN},
-            features={name: say(value) for (name, say), value in zip(self._sayings.items(), values, strict=True)},
-            status=self._status,
-        )
+        flat, registers = np.empty(values.size), np.empty(values.size, dtype=np.int64)
+        found = write.reals_of_customers(self.words, values, flat, registers)
+        reals = self._reals(flat[:found], registers[:found])
+        status = self._encode(self.status)
+        longest = 2 * ESCAPED * int(self._lengths(slots).sum())
+        page = self._page(len(slots), len(slots) * (self.words.most_customer + len(status)) + longest)
+        write.write_customers(
+            self.words, state.rows, slots, self._sinces, values, names, reals,
+            np.frombuffer(status, dtype=np.uint8), self._work, page,
+        )  # fmt: skip
+        return Customers(_cut(page), slots, names)
 
     def counts(self) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
         """Customers by tag and value (missing left out), and by segment."""
@@ -114,6 +131,21 @@ class Sayer:
         return tags, {name: int(said[place, 2]) for name, place in places.items()}
 
 
-def _tag_saying(tag: Tag) -> Saying:
-    values = said_values(tag)
-    return lambda value: values[0] if value != value else values[int(value) + 1]
+def _cut(page: Page) -> Page:
+    """The page with a text of its own."""
+    return page._replace(text=page.text[: int(page.ends[-1])].copy())
+
+
+def _anchors(records: NDArray[np.int64], anchor: Anchor) -> Anchors:
+    """The anchors of the records that changed something, each once."""
+    of = np.zeros(int(records.max(initial=0)) + 1, dtype=np.int64)
+    changed = np.unique(records[records >= 0])
+    of[changed] = np.arange(len(changed))
+    pool = pooled(anchor(record).encode() for record in changed.tolist())
+    return Anchors(*pool, of)
+
+
+def pooled(parts: Iterable[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Texts as one pool of bytes, and where each ends (the first starts at 0)."""
+    listed = list(parts)
+    return np.frombuffer(b"".join(listed), dtype=np.uint8), np.cumsum([0, *map(len, listed)], dtype=np.int64)

@@ -23,7 +23,6 @@ from streams.store import Marker, Rows
 from streams.tables import Tables
 
 FIRST_ROW_BYTES = 600
-SLICE = 256
 
 
 class LaneGap(Exception):
@@ -110,11 +109,12 @@ class Task:
             self._take(self.part.advance(to_ms))
 
     def _take(self, output: Output) -> bool:
-        self._emitter.add(output.changes)
+        for changes in output.written:
+            self._emitter.add_changes(changes)
         self._emitter.add(output.dead)
         self._emitter.add(output.late)
         self._counters.take(output)
-        touched = output.applied + output.superseded + len(output.changes)
+        touched = output.applied + output.superseded + sum(map(len, output.written))
         self._changed_since += touched
         return bool(touched or output.dead or output.late or output.duplicates)
 
@@ -186,8 +186,8 @@ class Task:
             positions, clock, dirty = self.part.positions(), self.part.clock_state(), self.part.take_dirty()
             published, cut = self.part.take_published(), self._emitter.cut()
             await self._emitter.acknowledged(cut)
-            for at in range(0, len(published), SLICE):
-                self._emitter.add(published[at : at + SLICE])
+            for customers in published:
+                self._emitter.add_customers(customers)
                 await asyncio.sleep(0)
             outputs = await self._emitter.acknowledged(self._emitter.cut(Role.CUSTOMER_TAGS))
             marker = Marker(

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from schemas.catalogue import Field, FieldKind, Source
 from schemas.sources import Incoming
 from streams.engine.plan import Plan
 from streams.processor import Partition
+from streams.record_batch import Frame
 
 CUSTOMER = "-"
 AT_MS = 1_000
+ROOM = 1_048_576
 LATER_MS = AT_MS + 400 * 86_400_000
 _VALUES: dict[FieldKind, Any] = {
     FieldKind.MONEY: 1,
@@ -29,9 +32,12 @@ def warm(plan: Plan) -> None:
     part = Partition(plan, keyed=False)
     for source in plan.catalogue.sources:
         part.push(source.name, [Incoming(msgspec.json.encode(_record(source)))])
-    part.run()
-    part.advance(LATER_MS)
-    part.take_published()
+    frame = Frame(ROOM, [])
+    for output in (part.run(), part.advance(LATER_MS)):
+        for changes in output.written:
+            frame.fill(changes, np.arange(len(changes)), 0)
+    for customers in part.take_published():
+        frame.fill(customers, np.arange(len(customers)), 0)
     dirty = part.take_dirty()
     Partition(plan, keyed=False).load(dirty.customers, dirty.rows)
 

@@ -108,7 +108,7 @@ class WorkerView:
 
     def recent(self, limit: int) -> list[Change]:
         """The last changes, newest first, at most `limit`."""
-        return list(self._worker.recent)[: -limit - 1 : -1]
+        return self._worker.recent[: -limit - 1 : -1]
 
     def customer(self, customer_id: str) -> CustomerTags | None:
         """What is said about a customer; None where this worker has no such customer."""

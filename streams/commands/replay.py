@@ -16,7 +16,6 @@ import msgspec
 from schemas.catalogue import Catalogue
 from schemas.loading import load
 from schemas.problems import CatalogueError
-from schemas.records import SegmentChange
 from schemas.values import parse_iso
 from streams.compiled import keep_compiled
 
@@ -60,15 +59,13 @@ class _Writer:
     def take(self, outputs: Iterable[Output]) -> None:
         """Write what came out."""
         for output in outputs:
-            segments = [change for change in output.changes if isinstance(change, SegmentChange)]
-            tags = [change for change in output.changes if not isinstance(change, SegmentChange)]
-            for name, items in (("tag-changes", tags), ("segment-changes", segments)):
-                self.files[name].write(self._encode(items))
+            for page in output.written:
+                for kind, which in (("tag", page.tags()), ("segment", page.segments())):
+                    self.files[f"{kind}-changes"].write(page.lines(which))
+                    self.counts[f"{kind}s"].update(page.said_in(which))
+                self.counts["causes"].update(page.by_cause())
             self.files["dead-letters"].write(self._encode(output.dead))
             self.files["late-events"].write(self._encode(output.late))
-            self.counts["tags"].update(change.name for change in tags)
-            self.counts["segments"].update(change.name for change in segments)
-            self.counts["causes"].update(change.cause.value for change in output.changes)
             self.counts["dead"].update(letter.reason for letter in output.dead)
             self.totals.update(
                 applied=output.applied,
@@ -79,9 +76,8 @@ class _Writer:
 
     def close(self, replay: Replay) -> None:
         """Write a line per customer and close the files."""
-        customers = replay.customers()
-        while some := list(islice(customers, 1_000)):
-            self.files["customer-tags"].write(self._encode(some))
+        for some in replay.customers():
+            self.files["customer-tags"].write(some.lines())
         for file in self.files.values():
             file.close()
 

@@ -44,7 +44,7 @@ class FakeWorker:
     @property
     def changes(self) -> list[Any]:
         """All that came out, partition by partition."""
-        return [change for output in self.outputs for change in output.changes]
+        return [change for output in self.outputs for change in output.changes()]
 
 
 def view(worker: Any, **given: Any) -> WorkerView:
