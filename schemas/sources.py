@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import zoneinfo
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -14,21 +15,14 @@ from numpy.typing import NDArray
 
 from schemas.catalogue import Catalogue, Field, FieldKind, Source
 from schemas.decode_errors import Fault, explain
+from schemas.iso_times import parse_many
+from schemas.record_shape import shape_of
 from schemas.values import parse_iso
 
 MISSING: Final = -(2**63)
 MONEY_LIMIT: Final = 10**13
 TIME_LIMITS: Final = (0, 7_258_118_400_000)  # 1970-01-01 to 2200-01-01
 LONGEST_ID: Final = 256
-_COUNT = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-_TYPES: Final[dict[FieldKind, Any]] = {
-    FieldKind.MONEY: float,
-    FieldKind.COUNT: _COUNT,
-    FieldKind.NUMBER: float,
-    FieldKind.TEXT: str,
-    FieldKind.BOOLEAN: bool,
-    FieldKind.TIME: int | str,
-}
 
 
 class Reason(StrEnum):
@@ -84,7 +78,7 @@ class Decoder:
         self.zone = zoneinfo.ZoneInfo(catalogue.timezone)
         self.text_codes = text_codes
         self._enum_codes = {f.name: {v: i for i, v in enumerate(f.values)} for f in source.fields}
-        tree, self._getters = _shape(source)
+        tree, self._getters = shape_of(source)
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(tree).decode
 
     def decode(self, records: Sequence[Incoming], keyed: bool) -> Decoded:
@@ -144,13 +138,12 @@ class Decoder:
                 good[i] = False
                 bad.append(Bad(index[i], reason, field, expected))
 
-        customers = [_text(row.key) for row in rows]
-        times = self._times([row.time for row in rows], self.source.time, fail)
+        customers = _texts(list(map(_KEY, rows)))
+        times = self._times(list(map(_TIME, rows)), self.source.time, fail)
         ids, hashes = self._ids(rows, index, records, fail)
         values = np.empty((count, len(fields)), dtype=np.int64)
         for column, field in enumerate(fields):
-            get = self._getters[field.name]
-            values[:, column] = self._column(field, [get(row) for row in rows], fail)
+            values[:, column] = self._column(field, list(map(self._getters[field.name], rows)), fail)
         self._check(customers, times, [records[i] for i in index], keyed, fail)
         removed = np.zeros(count, dtype=np.bool_)
         if self.source.profile:
@@ -175,6 +168,8 @@ class Decoder:
     ) -> None:
         for i in np.flatnonzero((times < TIME_LIMITS[0]) | (times >= TIME_LIMITS[1])).tolist():
             fail(i, Reason.TIME_RANGE, self.source.time, "a time from 1970 to 2199")
+        if self._fine(customers, times, records, keyed):
+            return
         for i, (customer, record) in enumerate(zip(customers, records, strict=True)):
             if not 0 < len(customer) <= LONGEST_ID:
                 fail(i, Reason.BAD_ID, self.source.key, f"a customer of 1 to {LONGEST_ID} characters")
@@ -184,7 +179,21 @@ class Decoder:
                 reason = Reason.NULL_KEY if record.key is None else Reason.KEY_MISMATCH
                 fail(i, reason, self.source.key, "the record's key to be the customer")
 
+    def _fine(self, customers: list[str], times: NDArray[np.int64], records: list[Incoming], keyed: bool) -> bool:
+        """Whether all of it is in order, as nearly always; looked at as a whole, not record by record."""
+        lengths = list(map(len, customers))
+        if lengths and not 0 < min(lengths) <= max(lengths) <= LONGEST_ID:
+            return False
+        if keyed and list(map(_KEY, records)) != list(map(str.encode, customers)):
+            return False
+        stamps = [MISSING if r.timestamp is None else r.timestamp for r in records]
+        ahead = times - np.array(stamps, dtype=np.int64) > self.source.max_ahead_ms
+        return not (ahead & (np.array(stamps, dtype=np.int64) != MISSING)).any()
+
     def _times(self, found: list[Any], name: str, fail: Fail) -> NDArray[np.int64]:
+        many = parse_many(found)
+        if many is not None:
+            return many
         zone, times = self.zone, np.empty(len(found), dtype=np.int64)
         for i, value in enumerate(found):
             try:
@@ -201,11 +210,11 @@ class Decoder:
         if self.source.id is None:
             raw = [digest(records[i].value or b"") for i in index]
             return [f"#{value:016x}" for value in raw], np.array(raw, dtype=np.uint64).view(np.int64)
-        ids = [_text(row.id) for row in rows]
-        for i, text in enumerate(ids):
-            if not 0 < len(text) <= LONGEST_ID:
+        ids = _texts(list(map(_ID, rows)))
+        for i, length in enumerate(map(len, ids)):
+            if not 0 < length <= LONGEST_ID:
                 fail(i, Reason.BAD_ID, self.source.id, f"an id of 1 to {LONGEST_ID} characters")
-        return ids, np.array([digest(text.encode()) for text in ids], dtype=np.uint64).view(np.int64)
+        return ids, np.array(list(map(digest, map(str.encode, ids))), dtype=np.uint64).view(np.int64)
 
     def _column(self, field: Field, found: list[Any], fail: Fail) -> NDArray[np.int64]:
         match field.kind:
@@ -217,6 +226,8 @@ class Decoder:
                 return self._number(field, found, fail)
             case FieldKind.ENUM:
                 codes, other = self._enum_codes[field.name], len(field.values) if field.other else MISSING
+                if not field.optional and not field.other and not self.source.profile:
+                    return np.array(list(map(codes.__getitem__, found)), dtype=np.int64)
                 return np.array([MISSING if v is None else codes.get(v, other) for v in found], dtype=np.int64)
             case FieldKind.TEXT:
                 codes = self.text_codes.get(field.name, {})
@@ -300,8 +311,14 @@ class _Removal(msgspec.Struct, frozen=True):
     time: int | None
 
 
-def _text(value: Any) -> str:
-    return value if type(value) is str else str(value)
+_KEY: Final = operator.attrgetter("key")  # of rows and of records as they came
+_TIME: Final = operator.attrgetter("time")
+_ID: Final = operator.attrgetter("id")
+
+
+def _texts(values: list[Any]) -> list[str]:
+    """Customers and ids as texts; numbers are allowed."""
+    return [value if type(value) is str else str(value) for value in values]
 
 
 def _removes(value: bytes | None, source: Source) -> bool:
@@ -332,53 +349,3 @@ def _removal(record: Incoming, source: Source, zone: zoneinfo.ZoneInfo) -> _Remo
         return _Removal(str(customer), parse_iso(time, zone) if isinstance(time, str) else time)
     except (ValueError, OverflowError):
         return Fault(Reason.BAD_TIME, source.time, "ISO 8601 or integer ms")
-
-
-def _shape(source: Source) -> tuple[type, dict[str, Callable[[Any], Any]]]:
-    """A Struct of what is read of a record, and how to get each field from it."""
-    leaves: dict[tuple[str, ...], tuple[str, Any, bool]] = {
-        tuple(source.key.split(".")): ("key", int | str, False),
-        tuple(source.time.split(".")): ("time", int | str, source.profile),
-    }
-    if source.id is not None:
-        leaves[tuple(source.id.split("."))] = ("id", int | str, False)
-    for column, field in enumerate(source.fields):
-        kind: Any = _TYPES.get(field.kind)
-        if field.kind is FieldKind.MONEY and field.minor:
-            kind = int
-        if field.kind is FieldKind.ENUM:
-            kind = str if field.other else Literal[field.values]
-        leaves[field.path] = (f"c{column}", kind, field.optional)
-    tree = _struct(leaves, ())
-    return tree, {field.name: _getter(f"c{column}", field.path) for column, field in enumerate(source.fields)}
-
-
-def _struct(leaves: dict[tuple[str, ...], tuple[str, Any, bool]], prefix: tuple[str, ...]) -> type:
-    depth = len(prefix)
-    required: list[Any] = []
-    optional: list[Any] = []
-    rename: dict[str, str] = {}
-    below = dict.fromkeys(path[depth] for path in leaves if path[:depth] == prefix)
-    for name in below:
-        inner = (*prefix, name)
-        if inner in leaves:
-            attribute, kind, free = leaves[inner]
-        else:
-            attribute, kind = f"n_{name}", _struct(leaves, inner)
-            free = all(leaf[2] for path, leaf in leaves.items() if path[: depth + 1] == inner)
-        rename[attribute] = name
-        (optional if free else required).append((attribute, kind | None, None) if free else (attribute, kind))
-    return msgspec.defstruct("Record", required + optional, rename=rename, gc=False, frozen=False)
-
-
-def _getter(attribute: str, path: tuple[str, ...]) -> Callable[[Any], Any]:
-    parents = [f"n_{name}" for name in path[:-1]]
-
-    def get(row: Any) -> Any:
-        for parent in parents:
-            row = getattr(row, parent)
-            if row is None:
-                return None
-        return getattr(row, attribute)
-
-    return get

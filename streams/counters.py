@@ -7,7 +7,7 @@ from collections import Counter, defaultdict, deque
 import msgspec
 
 from schemas.records import Change
-from streams.processor import Output
+from streams.output import Output
 from streams.written import Changes
 
 LATEST = 20

@@ -6,6 +6,8 @@ merges its tasks' inputs. A source of which nothing is queued is waited for, unl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +16,13 @@ from schemas.sources import MISSING, Decoded, Incoming
 
 
 class Run(msgspec.Struct):
-    """Decoded records of one source that wait to be merged; `done` of them are."""
+    """Decoded records of one source that wait to be merged; `done` of them are. `slots` are given at the first."""
 
     decoded: Decoded
-    records: list[Incoming]
+    records: Sequence[Incoming]
     heads: NDArray[np.int64]
     done: int = 0
+    slots: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.heads) - self.done
@@ -42,7 +45,7 @@ class Merge:
         self._ended = [True] * sources
         self._reached = [MISSING] * sources
 
-    def push(self, source: int, decoded: Decoded, records: list[Incoming]) -> None:
+    def push(self, source: int, decoded: Decoded, records: Sequence[Incoming]) -> None:
         """Queue a source's next records; a removal without a time goes with the record before it."""
         times = decoded.times
         if len(times) == 0:

@@ -6,15 +6,15 @@ Everything of a partition is here and nothing else is: `streams.app` feeds it fr
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-import msgspec
 import numpy as np
 from aiokafka.partitioner import murmur2
+from numpy.typing import NDArray
 
 from schemas.catalogue import Source
-from schemas.records import Change, CustomerTags, DeadLetter, LateEvent
+from schemas.records import CustomerTags, DeadLetter, LateEvent
 from schemas.sources import MISSING, Bad, Decoded, Decoder, Incoming, Reason
 from schemas.values import iso
 from streams.arena import Arena
@@ -26,57 +26,12 @@ from streams.engine.kernel import Out, Status, Verdict
 from streams.engine.layout import NOW
 from streams.engine.plan import Plan
 from streams.merge import Merge, Piece, Run
+from streams.output import Dirty, Output, Overview
 from streams.say import Sayer
 from streams.written import Changes, Customers
 
 JSON = dict[str, Any]
 _CHANGES, _TIMERS, _AT_ONCE = 16_384, 10_000, 1_000
-
-
-class Output(msgspec.Struct):
-    """What came out of a step; `more` says that there is something left to do at once."""
-
-    written: list[Changes]
-    dead: list[DeadLetter]
-    late: list[LateEvent]
-    applied: int = 0
-    duplicates: int = 0
-    superseded: int = 0
-    more: bool = False
-
-    @classmethod
-    def empty(cls) -> Output:
-        """Nothing yet."""
-        return cls([], [], [])
-
-    def join(self, other: Output) -> None:
-        """Add what came out of a later step."""
-        self.written += other.written
-        self.dead += other.dead
-        self.late += other.late
-        self.applied += other.applied
-        self.duplicates += other.duplicates
-        self.superseded += other.superseded
-        self.more = other.more
-
-    def changes(self) -> list[Change]:
-        """Every change, decoded."""
-        return [change for page in self.written for change in page]
-
-
-class Dirty(msgspec.Struct):
-    """Rows written since the last flush."""
-
-    customers: list[bytes]
-    rows: list[bytes]
-
-
-class Overview(msgspec.Struct):
-    """How many customers say what."""
-
-    customers: int
-    tags: dict[str, dict[str, int]]
-    segments: dict[str, int]
 
 
 class Partition:
@@ -117,7 +72,7 @@ class Partition:
             ),
         )
 
-    def push(self, source: str, records: list[Incoming]) -> None:
+    def push(self, source: str, records: Sequence[Incoming]) -> None:
         """Decode a source's next records, in offset order, and queue them; bad ones come out with the next step."""
         number = self._numbers[source]
         decoded = self._decode(number, records)
@@ -125,7 +80,7 @@ class Partition:
         if len(decoded.times) == 0 and records and self._merge.queued(number) == 0:
             self._passed[source] = records[-1].offset + 1
 
-    def _decode(self, number: int, records: list[Incoming]) -> Decoded:
+    def _decode(self, number: int, records: Sequence[Incoming]) -> Decoded:
         decoded = self._decoders[number].decode(records, self.keyed)
         source = self.plan.catalogue.sources[number]
         if self.partitions > 1 and self.keyed:
@@ -135,7 +90,8 @@ class Partition:
 
     def _check_partition(self, source: Source, decoded: Decoded) -> None:
         """Set aside records of customers that do not hash to this partition (Kafka's murmur2)."""
-        strangers = set(decoded.customers) - self.arena.slots.keys()
+        known = self.arena.slots
+        strangers = [customer for customer in set(decoded.customers) if customer not in known]
         lost = {c for c in strangers if (murmur2(c.encode()) & 0x7FFFFFFF) % self.partitions != self.partition}
         wrong = [i for i, customer in enumerate(decoded.customers) if customer in lost] if lost else []
         if not wrong:
@@ -198,7 +154,7 @@ class Partition:
         return output
 
     def _apply(self, piece: Piece) -> Output:
-        batch, customers = self._batch(piece)
+        batch = self._batch(piece)
         count = len(batch.slot)
         verdict = Verdict(np.zeros(count, dtype=np.int8), np.zeros(count, dtype=np.int64))
         written: list[Changes] = []
@@ -217,14 +173,14 @@ class Partition:
             if start < len(batch.slot):
                 self._drain(written, anchor)
         self._fire(kernel.watermark(self.arena.state.clock, self.plan.skew_ms), written, anchor)
-        output = self._account(piece, verdict, customers)
+        output = self._account(piece, verdict)
         output.written = written
         return output
 
     def _has_id(self, name: str) -> bool:
         return self.plan.catalogue.sources[self._numbers[name]].id is not None
 
-    def _batch(self, piece: Piece) -> tuple[Batch, list[str]]:
+    def _batch(self, piece: Piece) -> Batch:
         """The merged records as columns, every customer with a slot."""
         count = len(piece.order)
         batch = Batch(
@@ -236,28 +192,28 @@ class Partition:
             values=np.full((count, self.plan.columns), MISSING, dtype=np.int64),
             reals=np.empty((0, self.plan.columns)),
         )
-        customers = [""] * count
         for i, run in enumerate(piece.runs):
             at = np.flatnonzero(piece.order == i)
-            places = piece.places[at]
-            decoded = run.decoded
+            if not len(at):
+                continue
+            if run.slots is None:
+                run.slots = self._give_slots(run.decoded.customers)
+            places, decoded = piece.places[at], run.decoded
+            batch.slot[at] = run.slots[places]
             batch.time[at], batch.id[at] = decoded.times[places], decoded.id_hashes[places]
             batch.removed[at] = decoded.removed[places]
             batch.values[at, : decoded.values.shape[1]] = decoded.values[places]
-            names = decoded.customers
-            for place, found in zip(at.tolist(), places.tolist(), strict=True):
-                customers[place] = names[found]
-        self._give_slots(batch, customers)
-        return batch._replace(reals=batch.values.view(np.float64)), customers
+        return batch._replace(reals=batch.values.view(np.float64))
 
-    def _give_slots(self, batch: Batch, customers: list[str]) -> None:
+    def _give_slots(self, customers: list[str]) -> NDArray[np.int64]:
         first = len(self.arena)
         slots, slot = self.arena.slots, self.arena.slot
-        batch.slot[:] = [slots[c] if c in slots else slot(c) for c in customers]
+        given = np.array([slots[c] if c in slots else slot(c) for c in customers], dtype=np.int64)
         self.arena.index()
         self.arena.count_new(first, self._empty_codes)
+        return given
 
-    def _account(self, piece: Piece, verdict: Verdict, customers: list[str]) -> Output:
+    def _account(self, piece: Piece, verdict: Verdict) -> Output:
         """Count what became of the records, set aside the late ones, move the positions."""
         output, status = Output.empty(), verdict.status
         output.applied = int(np.count_nonzero(status == Status.APPLIED))
@@ -275,7 +231,14 @@ class Partition:
                 times = iso(int(run.decoded.times[place])), iso(int(verdict.newest[i]))
                 where = source.topic, self.partition, record.offset
                 output.late.append(
-                    LateEvent(source.name, customers[i], *where, times[0], times[1], _readable(record.value)[0] or "")
+                    LateEvent(
+                        source.name,
+                        run.decoded.customers[place],
+                        *where,
+                        times[0],
+                        times[1],
+                        _readable(record.value)[0] or "",
+                    )
                 )
         for number, run in enumerate(piece.runs):
             places = piece.places[piece.order == number]

@@ -13,7 +13,8 @@ from schemas.catalogue import Catalogue
 from schemas.records import Change, CustomerTags, DeadLetter, LateEvent
 from schemas.sources import Incoming
 from streams.engine.plan import Plan, build
-from streams.processor import Output, Partition
+from streams.output import Output
+from streams.processor import Partition
 from streams.written import Customers
 
 

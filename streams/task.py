@@ -12,13 +12,14 @@ import time
 import msgspec
 
 from schemas.catalogue import Source
-from schemas.sources import MISSING, Incoming
+from schemas.sources import MISSING
 from schemas.topics import Role
 from streams.cluster import Cluster
 from streams.counters import Counters
 from streams.emit import Emitter
 from streams.lane import Batch, Lane, Place
-from streams.processor import Output, Partition
+from streams.output import Output
+from streams.processor import Partition
 from streams.store import Marker, Rows
 from streams.tables import Tables
 
@@ -86,11 +87,9 @@ class Task:
                 return
             if expected is not None and batch.begin > expected:
                 raise LaneGap(f"{batch.place.topic}/{self.number}: expected offset {expected}, got {batch.begin}")
-            records = [
-                Incoming(value=r.value, key=r.key, offset=r.offset, timestamp=r.timestamp)
-                for r in batch.records
-                if expected is None or r.offset >= expected
-            ]
+            records = batch.records
+            if expected is not None and batch.begin < expected:
+                records = [record for record in records if record.offset >= expected]
             self.part.push(source.name, records)
             self._expected[source.name] = batch.end
             self.more = True

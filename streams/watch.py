@@ -14,7 +14,7 @@ from schemas.values import iso
 from streams.app import Worker
 from streams.config import Clock, wall_ms
 from streams.engine.explain import Explanation
-from streams.processor import Overview
+from streams.output import Overview
 from streams.web.view import FeatureView, SegmentView, SourceView, State, Summary, TagView
 
 OVERVIEW_AGE_S = 0.5

@@ -20,7 +20,7 @@ from schemas.values import parse_iso
 from streams.compiled import keep_compiled
 
 if TYPE_CHECKING:
-    from streams.processor import Output
+    from streams.output import Output
     from streams.replay import Record, Replay
 
 BATCH = 8_192

@@ -11,7 +11,7 @@ from schemas.records import SegmentChange
 from streams.config import Clock, Settings, wall_ms
 from streams.counters import LATEST, Counters
 from streams.engine.plan import build
-from streams.processor import Output
+from streams.output import Output
 from streams.replay import Record, Replay
 from streams.watch import WINDOW_S, Rate, WorkerView
 from streams.web.view import State

@@ -1,0 +1,54 @@
+"""What comes out of a partition's step, and what it holds."""
+
+from __future__ import annotations
+
+import msgspec
+
+from schemas.records import Change, DeadLetter, LateEvent
+from streams.written import Changes
+
+
+class Output(msgspec.Struct):
+    """What came out of a step; `more` says that there is something left to do at once."""
+
+    written: list[Changes]
+    dead: list[DeadLetter]
+    late: list[LateEvent]
+    applied: int = 0
+    duplicates: int = 0
+    superseded: int = 0
+    more: bool = False
+
+    @classmethod
+    def empty(cls) -> Output:
+        """Nothing yet."""
+        return cls([], [], [])
+
+    def join(self, other: Output) -> None:
+        """Add what came out of a later step."""
+        self.written += other.written
+        self.dead += other.dead
+        self.late += other.late
+        self.applied += other.applied
+        self.duplicates += other.duplicates
+        self.superseded += other.superseded
+        self.more = other.more
+
+    def changes(self) -> list[Change]:
+        """Every change, decoded."""
+        return [change for page in self.written for change in page]
+
+
+class Dirty(msgspec.Struct):
+    """Rows written since the last flush."""
+
+    customers: list[bytes]
+    rows: list[bytes]
+
+
+class Overview(msgspec.Struct):
+    """How many customers say what."""
+
+    customers: int
+    tags: dict[str, dict[str, int]]
+    segments: dict[str, int]
