@@ -29,7 +29,7 @@ OUTPUTS = ("tag-changes", "segment-changes", "customer-tags", "dead-letters", "l
 
 
 class Summary(msgspec.Struct):
-    """What a replay did, as `summary.json` holds it."""
+    """What a replay did, as `summary.json` holds it; `catalogue_file` is where the catalogue was, for `explain`."""
 
     catalogue: str
     catalogue_version: int
@@ -45,6 +45,7 @@ class Summary(msgspec.Struct):
     causes: dict[str, int]
     segments: dict[str, int]
     seconds: float
+    catalogue_file: str = ""
 
 
 class _Writer:
@@ -123,6 +124,7 @@ def replay(
     except FileError as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(1) from None
+    summary.catalogue_file = str(catalogue.absolute())
     (out / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary)))
     _print(summary, out, as_json)
 
