@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from schemas.catalogue import Unit
 from schemas.records import Value
+
+SEGMENT: Final = "segment"
+"""Beside the kinds of tags: what `Explained.kind` says of a segment."""
 
 
 class Contribution(msgspec.Struct, frozen=True):
@@ -77,7 +82,7 @@ class Explained(msgspec.Struct, frozen=True):
     Attributes
     ----------
     kind
-        A tag's kind, or `segment`.
+        A tag's kind, or `SEGMENT`.
     value
         Of a segment whether the customer is in it.
     status

@@ -26,7 +26,8 @@ sources:
   done: {topic: done, key: customer, time: at, fields: {what: [opened, closed]}}
 features:
   inflow_1h: {source: pay, where: way == 'in', sum: amount, window: 1h, title: {en: "Inflow, 1 hour", zh: 近1小时入账}}
-  inflow_30d: {source: pay, where: way == 'in', sum: amount, window: 30d, title: {en: "Inflow, 30 days", zh: 近30天入账}}
+  inflow_30d:
+    {source: pay, where: way == 'in', sum: amount, window: 30d, title: {en: "Inflow, 30 days", zh: 近30天入账}}
   payments: {source: pay, count: true, window: 30d, title: {en: Payments, zh: 交易笔数}}
   idle: {source: pay, since: last, title: {en: Since the last payment, zh: 距上次交易}}
   town: {source: who, last: town, title: {en: Town, zh: 城市}}

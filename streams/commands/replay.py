@@ -29,7 +29,7 @@ OUTPUTS = ("tag-changes", "segment-changes", "customer-tags", "dead-letters", "l
 
 
 class Summary(msgspec.Struct):
-    """What a replay did, as `summary.json` holds it; `catalogue_file` is where the catalogue was, for `explain`."""
+    """What a replay did, as `summary.json` holds it; the last two tell `explain` which catalogue it was."""
 
     catalogue: str
     catalogue_version: int
@@ -46,6 +46,7 @@ class Summary(msgspec.Struct):
     segments: dict[str, int]
     seconds: float
     catalogue_file: str = ""
+    fingerprint: str = ""
 
 
 class _Writer:
@@ -155,6 +156,7 @@ def _run(catalogue: Catalogue, records: Iterator[Record], out: Path, until_ms: i
         causes=dict(writer.counts["causes"]),
         segments=overview.segments,
         seconds=round(time.monotonic() - started, 3),
+        fingerprint=run.plan.fingerprint,
     )
 
 

@@ -8,22 +8,25 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from schemas.catalogue import Catalogue, Segment, Tag, Unit, When
-from schemas.explanations import Dossier, Explained, Reading, ScoreExplanation
+from schemas.catalogue import Catalogue, Category, Levels, Quantiles, Score, Segment, Tag, Unit, When
+from schemas.explanations import SEGMENT, Dossier, Explained, Reading, ScoreExplanation
 from schemas.learning import ModelSnapshot
 from schemas.loading import load
-from schemas.loading_tags import rests_on
-from schemas.problems import CatalogueError, listing
+from schemas.problems import CatalogueError
 from schemas.records import Change, CustomerTags, SegmentChange, TagChange, Value
 from schemas.rule_words import Vocabulary, vocabulary
 from schemas.rules import names_in
 from schemas.tag_words import rule_lines
 from streams.engine.explain_score import SnapshotMismatch, explain_scores
+from streams.engine.layout import fingerprint
 from streams.explaining.decides import deciding
 from streams.explaining.problem import ExplainError
 from streams.web.words import Language
 
-SEGMENT: Final = "segment"
+_CHANGED: Final = (
+    "{file} is not what {directory} was made with, or has changed since, and would explain what was never decided:"
+    " run 'livetags replay' again, or give the catalogue of that time with --catalogue FILE"
+)
 R = TypeVar("R", CustomerTags, TagChange, SegmentChange)
 
 
@@ -37,9 +40,8 @@ class Found(msgspec.Struct, frozen=True):
 class _Summary(msgspec.Struct):
     """What is needed of `summary.json`."""
 
-    catalogue: str
-    catalogue_version: int
     catalogue_file: str = ""
+    fingerprint: str = ""
 
 
 def from_files(directory: Path, customer_id: str, catalogue_file: Path | None, language: Language) -> Dossier:
@@ -139,23 +141,17 @@ def _catalogue(directory: Path, given: Path | None) -> Catalogue:
     except CatalogueError as error:
         hint = "" if given else "\nGive the replay's catalogue with --catalogue FILE."
         raise ExplainError(f"{error}{hint}") from None
-    if summary and (catalogue.name, catalogue.version) != (summary.catalogue, summary.catalogue_version):
-        raise ExplainError(
-            f"{file} is {catalogue.name}, version {catalogue.version}, but {directory} was made with"
-            f" {summary.catalogue}, version {summary.catalogue_version}: give that one with --catalogue FILE"
-        )
+    if summary and summary.fingerprint not in ("", fingerprint(catalogue)):
+        raise ExplainError(_CHANGED.format(file=file, directory=directory))
     return catalogue
 
 
 def _belongs(catalogue: Catalogue, customer: CustomerTags, directory: Path) -> None:
-    """Refuse a catalogue that has changed since: it would explain what was never decided."""
+    """Refuse a catalogue of other names, where no summary tells of its meaning."""
     here = {one.name for one in catalogue.tags} | {one.name for one in catalogue.features}
     there = customer.tags.keys() | customer.features.keys()
     if here != there:
-        raise ExplainError(
-            f"the catalogue has changed since {directory} was written ({listing(sorted(here ^ there), 5)}):"
-            " run the replay again, or give the catalogue of that time with --catalogue FILE"
-        )
+        raise ExplainError(_CHANGED.format(file=f"the catalogue {catalogue.name}", directory=directory))
 
 
 def _explained(
@@ -188,10 +184,18 @@ def _reading(name: str, titles: dict[str, dict[str, str]], units: dict[str, Unit
 
 def _used(item: Tag | Segment) -> list[str]:
     """The features and tags that the rule uses, in the order of its text."""
-    if isinstance(item, Segment):
-        return list(dict.fromkeys(name.name for name in names_in(item.rule)))
-    rest = rests_on(item.rule)
-    return sorted(rest, key=lambda name: item.text.find(name))
+    match item.rule:
+        case Category(of=of) | Quantiles(of=of):
+            return [of]
+        case Levels(rules=levels):
+            exprs = [expr for expr in levels if expr is not None]
+        case When(rule=rule):
+            exprs = [rule]
+        case Score():
+            exprs = []
+        case rule:
+            exprs = [rule]
+    return list(dict.fromkeys(name.name for expr in exprs for name in names_in(expr)))
 
 
 def _scores(directory: Path, catalogue: Catalogue, customer: CustomerTags) -> list[ScoreExplanation]:

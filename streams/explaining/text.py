@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.catalogue import TagKind, Unit
-from schemas.explanations import Contribution, Dossier, Explained, Reading, ScoreExplanation
+from schemas.explanations import SEGMENT, Contribution, Dossier, Explained, Reading, ScoreExplanation
 from schemas.records import Value
 from schemas.rule_words import titled
 from schemas.tag_words import percent
@@ -20,7 +20,6 @@ from streams.web import formats
 from streams.web.words import Language, say_or
 
 INDENT: Final = (0, 0, 0, 2)
-SEGMENT: Final = "segment"
 
 
 def show(console: Console, dossier: Dossier) -> None:

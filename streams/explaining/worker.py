@@ -12,10 +12,9 @@ from typing import Final, TypeVar
 import msgspec
 
 from schemas.catalogue import Unit
-from schemas.explanations import Dossier, Explained, Reading, ScoreExplanation
+from schemas.explanations import SEGMENT, Dossier, Explained, Reading, ScoreExplanation
 from schemas.rule_words import Term, Vocabulary, titled
 from streams.explaining.decides import translated
-from streams.explaining.files import SEGMENT
 from streams.explaining.problem import ExplainError
 from streams.web.view import CustomerDetail, Explanation, FeatureView, SegmentView, Summary, TagView, Titles
 from streams.web.words import Language
