@@ -10,6 +10,7 @@ import msgspec
 
 from schemas.catalogue import Segment
 from schemas.records import Change, CustomerTags
+from schemas.tag_words import rules_in_words
 from schemas.values import iso
 from streams.app import Worker
 from streams.config import Clock, wall_ms
@@ -40,6 +41,7 @@ class WorkerView:
         self._overview: Overview | None = None
         self._overview_at = 0.0
         self._begun = False
+        self._rules = rules_in_words(worker.catalogue)
 
     def summary(self) -> Summary:
         """The worker in a line."""
@@ -85,6 +87,7 @@ class WorkerView:
                 waits=tag.waits,
                 boolean=tag.boolean,
                 counts=counts.get(tag.name, dict.fromkeys(tag.values, 0)),
+                rule=self._rules[tag.name],
             )
             for tag in self._worker.catalogue.tags
         ]
@@ -104,6 +107,7 @@ class WorkerView:
             entered=moved.entered,
             left=moved.left,
             latest=list(dict.fromkeys(reversed(moved.latest))),
+            rule=self._rules[segment.name],
         )
 
     def recent(self, limit: int) -> list[Change]:

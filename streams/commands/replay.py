@@ -28,7 +28,7 @@ OUTPUTS = ("tag-changes", "segment-changes", "customer-tags", "dead-letters", "l
 
 
 class Summary(msgspec.Struct):
-    """What a replay did, as `summary.json` holds it."""
+    """What a replay did, as `summary.json` holds it; the last two tell `explain` which catalogue it was."""
 
     catalogue: str
     catalogue_version: int
@@ -44,6 +44,8 @@ class Summary(msgspec.Struct):
     causes: dict[str, int]
     segments: dict[str, int]
     seconds: float
+    catalogue_file: str = ""
+    fingerprint: str = ""
 
 
 class _Writer:
@@ -119,6 +121,7 @@ def replay(
     except FileError as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(1) from None
+    summary.catalogue_file = str(catalogue.absolute())
     (out / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary)))
     _print(summary, out, as_json)
 
@@ -149,6 +152,7 @@ def _run(catalogue: Catalogue, records: Iterator[Record], out: Path, until_ms: i
         causes=dict(writer.counts["causes"]),
         segments=overview.segments,
         seconds=round(time.monotonic() - started, 3),
+        fingerprint=run.plan.fingerprint,
     )
 
 

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from schemas.records import SegmentChange, TagChange
 from streams.web.openapi import Health, Refusal, describe, many, one, responses
 from streams.web.snapshots import Snapshots
-from streams.web.view import CustomerDetail, SegmentView, SourceView, Summary, TagView, detail
+from streams.web.view import CustomerDetail, FeatureView, SegmentView, SourceView, Summary, TagView, detail
 
 LIMIT = 1_000
 NO_STORE = {"Cache-Control": "no-store"}
@@ -60,6 +60,15 @@ def _add_worker(app: FastAPI, snapshots: Snapshots) -> None:
     )
     async def sources() -> Response:
         return _json(snapshots.board().sources)
+
+    @app.get(
+        "/api/features",
+        response_class=Response,
+        responses=responses(many(FeatureView)),
+        summary="What each feature is called and measured in",
+    )
+    async def features() -> Response:
+        return _json(snapshots.view.features())
 
     @app.get("/api/tags", response_class=Response, responses=responses(many(TagView)), summary="Customers by tag")
     async def tags() -> Response:

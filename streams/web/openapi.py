@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from schemas.records import SegmentChange, TagChange
-from streams.web.view import CustomerDetail, SegmentView, SourceView, State, Summary, TagView
+from streams.web.view import CustomerDetail, FeatureView, SegmentView, SourceView, State, Summary, TagView
 
 REF: Final = "#/components/schemas/{name}"
 
@@ -27,7 +27,10 @@ class Refusal(msgspec.Struct, frozen=True):
     detail: str
 
 
-TYPES: Final = (Health, Refusal, Summary, SourceView, TagView, SegmentView, TagChange, SegmentChange, CustomerDetail)
+TYPES: Final = (
+    *(Health, Refusal, Summary, SourceView, FeatureView, TagView, SegmentView, TagChange, SegmentChange),
+    CustomerDetail,
+)
 
 
 def one(kind: type) -> dict[str, Any]:

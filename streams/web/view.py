@@ -84,6 +84,8 @@ class TagView(msgspec.Struct, frozen=True):
         Why the tag can't be said yet (`warming`), or an empty text.
     counts
         Customers by value, in the order of the tag's values; a boolean tag's values are `false` and `true`.
+    rule
+        The rule in words, a sentence a line, by language.
     """
 
     name: str
@@ -94,6 +96,7 @@ class TagView(msgspec.Struct, frozen=True):
     waits: str
     boolean: bool
     counts: dict[str, int]
+    rule: dict[str, list[str]] = {}
 
 
 class SegmentView(msgspec.Struct, frozen=True):
@@ -105,6 +108,8 @@ class SegmentView(msgspec.Struct, frozen=True):
         How often since the worker started.
     latest
         Some customers that entered last, newest first; they may have left since.
+    rule
+        The rule in words, a sentence a line, by language.
     """
 
     name: str
@@ -114,6 +119,7 @@ class SegmentView(msgspec.Struct, frozen=True):
     entered: int = 0
     left: int = 0
     latest: list[str] = []
+    rule: dict[str, list[str]] = {}
 
 
 class FeatureView(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from schemas.records import SegmentChange, TagChange
 from streams.web.api import create_api
 from streams.web.openapi import Health
 from streams.web.snapshots import Snapshots
-from streams.web.view import CustomerDetail, SegmentView, SourceView, State, Summary, TagView, View
+from streams.web.view import CustomerDetail, FeatureView, SegmentView, SourceView, State, Summary, TagView, View
 from tests.browser.fake_view import FakeView
 
 
@@ -79,6 +79,7 @@ ANSWERS: list[tuple[str, Any]] = [
     ("/api/health", Health),
     ("/api/summary", Summary),
     ("/api/sources", list[SourceView]),
+    ("/api/features", list[FeatureView]),
     ("/api/tags", list[TagView]),
     ("/api/segments", list[SegmentView]),
     ("/api/customers/C104711", CustomerDetail),
