@@ -70,15 +70,15 @@ class _Live(Partition):
     hurry = False
     _reached_us = 0
 
-    def _batch(self, piece: Piece) -> tuple[Batch, list[str]]:
-        batch, customers = super()._batch(piece)
+    def _batch(self, piece: Piece) -> Batch:
+        batch = super()._batch(piece)
         if self.hurry:
             steps = self._reached_us + LIVE_EVERY_US * np.arange(len(batch.time))
             self._reached_us = int(steps[-1]) + LIVE_EVERY_US
             batch.time[:] = steps // 1_000
         else:
             self._reached_us = max(self._reached_us, int(batch.time.max()) * 1_000)
-        return batch, customers
+        return batch
 
 
 def _live(built: plan.Plan, events: list[Event], watch: Stopwatch) -> float:

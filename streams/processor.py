@@ -6,7 +6,7 @@ Everything of a partition is here and nothing else is: `streams.app` feeds it fr
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,14 +20,14 @@ from schemas.values import iso
 from streams.arena import Arena
 from streams.engine import codec, kernel
 from streams.engine.apply import Batch, Scratch
-from streams.engine.evaluate import SPARE
+from streams.engine.evaluate import SPARE, desk
 from streams.engine.explain import Explanation, explain
 from streams.engine.kernel import Out, Status, Verdict
 from streams.engine.layout import NOW
 from streams.engine.plan import Plan
 from streams.merge import Merge, Piece, Run
 from streams.output import Dirty, Output, Overview
-from streams.say import Sayer
+from streams.say import Anchoring, Sayer
 from streams.written import Changes, Customers
 
 JSON = dict[str, Any]
@@ -49,10 +49,13 @@ class Partition:
         self.arena = Arena(plan)
         self.sayer = Sayer(plan, self.arena)
         self._numbers = {source.name: number for number, source in enumerate(catalogue.sources)}
+        # A record without an id is named by its hash, which says so itself.
+        self._prefixes = [f"{source.name}:" if source.id else source.name for source in catalogue.sources]
         self._decoders = [Decoder(catalogue, s, plan.text_codes[s.name]) for s in catalogue.sources]
         self._merge = Merge(len(catalogue.sources))
         self._positions: dict[str, int] = {}
         self._passed: dict[str, int] = {}
+        self._newest = [MISSING] * len(catalogue.sources)
         self._pending = Output.empty()
         self._candidate = ""
         self._empty_codes = plan.rows.empty[plan.tables.rules["said"] + 1] >> 4
@@ -65,8 +68,7 @@ class Partition:
             changes=np.zeros(_CHANGES + len(tables.rules), dtype=kernel.CHANGE),
             because=np.zeros(_CHANGES * 4 + len(tables.because)),
             used=np.zeros(2, dtype=np.int64),
-            registers=np.full(names + SPARE, np.nan),
-            codes=np.zeros(max(len(tables.rules), 1), dtype=np.int64),
+            desk=desk(tables, names),
             scratch=Scratch(
                 np.full(self.plan.columns + SPARE, np.nan), np.zeros(len(tables.wheres) + 1, dtype=np.bool_)
             ),
@@ -158,12 +160,12 @@ class Partition:
         count = len(batch.slot)
         verdict = Verdict(np.zeros(count, dtype=np.int8), np.zeros(count, dtype=np.int64))
         written: list[Changes] = []
-        names = [self.plan.catalogue.sources[n].name for n in piece.numbers]
+        prefixes = [self._prefixes[number] for number in piece.numbers]
+        ids = [run.decoded.ids for run in piece.runs]
 
-        def anchor(record: int) -> str:
-            run = piece.runs[piece.order[record]]
-            name, text = names[piece.order[record]], run.decoded.ids[piece.places[record]]
-            return f"{name}{text}" if text.startswith("#") and not self._has_id(name) else f"{name}:{text}"
+        def anchors(records: NDArray[np.int64]) -> list[str]:
+            pairs = zip(piece.order[records].tolist(), piece.places[records].tolist(), strict=True)
+            return [prefixes[run] + ids[run][place] for run, place in pairs]
 
         start = 0
         while start < len(batch.slot):
@@ -171,14 +173,11 @@ class Partition:
                 self.plan.tables, self.arena.state, batch, verdict, start, self.plan.skew_ms, self._out
             )
             if start < len(batch.slot):
-                self._drain(written, anchor)
-        self._fire(kernel.watermark(self.arena.state.clock, self.plan.skew_ms), written, anchor)
+                self._drain(written, anchors)
+        self._fire(kernel.watermark(self.arena.state.clock, self.plan.skew_ms), written, anchors)
         output = self._account(piece, verdict)
         output.written = written
         return output
-
-    def _has_id(self, name: str) -> bool:
-        return self.plan.catalogue.sources[self._numbers[name]].id is not None
 
     def _batch(self, piece: Piece) -> Batch:
         """The merged records as columns, every customer with a slot."""
@@ -241,29 +240,41 @@ class Partition:
                     )
                 )
         for number, run in enumerate(piece.runs):
-            places = piece.places[piece.order == number]
+            mine = piece.order == number
+            places = piece.places[mine]
             if len(places):
+                applied = run.decoded.times[places][status[mine] == Status.APPLIED]
+                self._reached(piece.numbers[number], int(applied.max(initial=MISSING)))
                 last = int(places.max())
                 done = last + 1 == len(run.decoded.times)
                 record = run.records[-1] if done else run.records[int(run.decoded.index[last])]
                 self._positions[self.plan.catalogue.sources[piece.numbers[number]].name] = record.offset + 1
         return output
 
-    def _drain(self, written: list[Changes], anchor: Callable[[int], str]) -> None:
-        changes = self.sayer.drain(self._out, anchor)
+    def _reached(self, number: int, newest: int) -> None:
+        if newest > self._newest[number]:
+            self._newest[number] = newest
+
+    def newest(self, source: str) -> int | None:
+        """Newest event time of a source that was applied; None before the first."""
+        found = self._newest[self._numbers[source]]
+        return None if found == MISSING else found
+
+    def _drain(self, written: list[Changes], anchors: Anchoring) -> None:
+        changes = self.sayer.drain(self._out, anchors)
         if changes is not None:
             written.append(changes)
 
-    def _fire(self, limit: int, written: list[Changes], anchor: Callable[[int], str]) -> None:
+    def _fire(self, limit: int, written: list[Changes], anchors: Anchoring) -> None:
         more = True
         while more:
             more = kernel.fire_due(self.plan.tables, self.arena.state, self._out, limit, _TIMERS)
-            self._drain(written, anchor)
+            self._drain(written, anchors)
 
     def advance(self, to_ms: int) -> Output:
         """Let time pass: every timer due at or before `to_ms` fires."""
         output, self._pending = self._pending, Output.empty()
-        self._fire(to_ms, output.written, _no_anchor)
+        self._fire(to_ms, output.written, _no_anchors)
         return output
 
     @property
@@ -309,6 +320,8 @@ class Partition:
         if len(slots):
             codec.decode(rows, self.arena.state.rows, slots, self.plan.rows.empty)
             kernel.set_due_of(self.plan.tables, self.arena.state, first, len(self.arena), self._out)
+            for name, column in self.plan.rows.newest.items():
+                self._reached(self._numbers[name], int(self.arena.state.rows[slots, column].max()))
 
     def customer_tags(self, customer: str) -> CustomerTags | None:
         """All that is said about a customer, at the row's now."""
@@ -342,8 +355,8 @@ class Partition:
         return Overview(len(self.arena), tags, segments)
 
 
-def _no_anchor(record: int) -> str:
-    return ""
+def _no_anchors(records: NDArray[np.int64]) -> list[str]:
+    return []
 
 
 def _readable(value: bytes | None) -> tuple[str | None, str]:

@@ -12,14 +12,15 @@ from schemas.values import saying
 from streams.arena import Arena
 from streams.engine import words as texts
 from streams.engine import write
-from streams.engine.evaluate import SPARE, read_rows
+from streams.engine.evaluate import desk, read_rows
 from streams.engine.ink import ESCAPED
 from streams.engine.kernel import Out
 from streams.engine.plan import Plan
 from streams.engine.write import Anchors, Page, Reals
 from streams.written import Changes, Customers
 
-Anchor = Callable[[int], str]
+Anchoring = Callable[[NDArray[np.int64]], list[str]]
+"""Sources and ids of the records with these indexes, for the ids of what they changed."""
 
 
 class Sayer:
@@ -32,28 +33,22 @@ class Sayer:
         whole = [n for n in range(len(catalogue.features)) if inks[n] in (texts.Ink.WHOLE, texts.Ink.MONEY)]
         self._whole = {n: saying(catalogue.features[n], catalogue.exponent) for n in whole}
         self._places = {name: index for index, name in enumerate(plan.said)}
-        self._registers = np.full(len(catalogue.features) + len(catalogue.tags) + SPARE, np.nan)
+        self._desk = desk(plan.tables, len(catalogue.features) + len(catalogue.tags))
         self._sinces = np.array([plan.rows.said[name] for name in plan.said], dtype=np.int64)
         self._scratch = write.page(0, 1)
         self._work = write.work_space()
         self._encode = msgspec.json.Encoder().encode
         self.status = {tag.name: "warming" for tag in catalogue.tags if tag.waits}
 
-    def drain(self, out: Out, anchor: Anchor) -> Changes | None:
-        """The changes that the kernel noted, by time; its buffer is emptied. None where there are none.
-
-        Parameters
-        ----------
-        anchor
-            The source and id of the record with a given index.
-        """
+    def drain(self, out: Out, anchors_of: Anchoring) -> Changes | None:
+        """The changes that the kernel noted, by time; its buffer is emptied. None where there are none."""
         count = int(out.used[0])
         if not count:
             return None
         # By time, so that what an event did and what time did stand where they belong; a customer's keep their order.
         order = np.argsort(out.changes["at"][:count], kind="stable")
         noted = out.changes[:count][order]
-        anchors = _anchors(noted["record"], anchor)
+        anchors = _anchors(noted["record"], anchors_of)
         longest = int(np.diff(anchors.ends).max(initial=0))
         room = texts.most_of(self.words, noted["rule"], self._lengths(noted["slot"])) + longest + texts.HASHED
         page = self._page(count, room)
@@ -108,7 +103,7 @@ class Sayer:
         """All that is said about the customers in these slots, each at its row's now."""
         state, names = self.arena.state, self.arena.names
         values = np.empty((len(slots), self.words.features))
-        read_rows(self.plan.tables, slots, state.rows, state.rows32, state.reals, self._registers, values)
+        read_rows(self.plan.tables, slots, state.rows, state.rows32, state.reals, self._desk, values)
         flat, registers = np.empty(values.size), np.empty(values.size, dtype=np.int64)
         found = write.reals_of_customers(self.words, values, flat, registers)
         reals = self._reals(flat[:found], registers[:found])
@@ -136,12 +131,12 @@ def _cut(page: Page) -> Page:
     return page._replace(text=page.text[: int(page.ends[-1])].copy())
 
 
-def _anchors(records: NDArray[np.int64], anchor: Anchor) -> Anchors:
+def _anchors(records: NDArray[np.int64], anchors_of: Anchoring) -> Anchors:
     """The anchors of the records that changed something, each once."""
     of = np.zeros(int(records.max(initial=0)) + 1, dtype=np.int64)
     changed = np.unique(records[records >= 0])
     of[changed] = np.arange(len(changed))
-    pool = pooled(anchor(record).encode() for record in changed.tolist())
+    pool = pooled(map(str.encode, anchors_of(changed)))
     return Anchors(*pool, of)
 
 

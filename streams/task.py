@@ -12,7 +12,6 @@ import time
 import msgspec
 
 from schemas.catalogue import Source
-from schemas.sources import MISSING
 from schemas.topics import Role
 from streams.cluster import Cluster
 from streams.counters import Counters
@@ -144,17 +143,9 @@ class Task:
             behind = lane.behind(place)
             at_end = lane.at_end(place) and not queued
             done = self.part.positions().get(source.name, 0)
-            self._counters.reached(source.name, done - self._counted.get(source.name, 0), self._newest(source.name))
+            self._counters.reached(source.name, done - self._counted.get(source.name, 0), self.part.newest(source.name))
             self._counted[source.name] = done
             self._counters.lag(source.name, self.number, None if behind is None else behind + queued, at_end)
-
-    def _newest(self, source: str) -> int | None:
-        """Newest event time of a source that was applied, over all rows."""
-        part = self.part
-        column = part.plan.rows.newest[source]
-        times = part.arena.state.rows[: len(part.arena), column]
-        newest = int(times.max()) if len(times) else MISSING
-        return None if newest == MISSING else newest
 
     async def send(self, linger_s: float) -> None:
         """Send batches that have waited long enough."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from streams.engine.evaluate import run_program, tile_of
+from streams.engine.evaluate import FIRST, NEW, OLD, SLOT, Halves, Words, run_program, tile_of
 from streams.engine.layout import MISSING, NOW, StoreKind
 from streams.engine.plan import Tables
 
@@ -41,34 +41,35 @@ class Scratch(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def advance(tables: Tables, row: NDArray[np.int64], row32: NDArray[np.int32], to: int) -> None:
-    """Clear the tiles that come into the windows as the row's now moves to `to`."""
-    now = row[NOW]
+def advance(tables: Tables, row: Words, row32: Halves, to: int, spans: Words) -> None:
+    """Clear the tiles that come into the windows as the row's now moves to `to`; `spans` are those of the move."""
     row[NOW] = to
-    if now == MISSING:
-        return
-    for width in tables.widths:
-        old, new = tile_of(now, width, tables.offset_ms), tile_of(to, width, tables.offset_ms)
+    for index in range(len(tables.windows)):
+        old, new = spans[index, OLD], spans[index, NEW]
         if new > old:
-            for store in tables.stores:
-                if store.width == width and store.kind <= _VALUES:
-                    _clear(store, row, row32, old, new)
+            window = tables.windows[index]
+            count = min(new - old, window.tiles)
+            slot = (new - count + 1) % window.tiles
+            for place in range(window.stores, window.stores_end):
+                _clear(tables.stores[tables.window_stores[place]], row, row32, slot, count)
 
 
-@njit(cache=True, nogil=True)
-def _clear(store: object, row: NDArray[np.int64], row32: NDArray[np.int32], old: int, new: int) -> None:
-    first = max(old + 1, new - store.tiles + 1)  # type: ignore[attr-defined]
-    for tile in range(first, new + 1):
-        slot = tile % store.tiles  # type: ignore[attr-defined]
-        if store.kind == _COUNT:  # type: ignore[attr-defined]
-            row32[2 * store.offset + slot] = 0  # type: ignore[attr-defined]
-        elif store.kind == _SUM:  # type: ignore[attr-defined]
-            row[store.offset + slot] = 0  # type: ignore[attr-defined]
-        elif store.kind == _VALUES:  # type: ignore[attr-defined]
-            base = 2 * store.offset + slot * store.values  # type: ignore[attr-defined]
-            row32[base : base + store.values] = 0  # type: ignore[attr-defined]
+@njit(cache=True, nogil=True, inline="always")
+def _clear(store: Any, row: Words, row32: Halves, slot: int, count: int) -> None:
+    kind, offset, tiles, values = store.kind, store.offset, store.tiles, store.values
+    for _ in range(count):
+        if kind == _COUNT:
+            row32[2 * offset + slot] = 0
+        elif kind == _SUM:
+            row[offset + slot] = 0
+        elif kind == _VALUES:
+            base = 2 * offset + slot * values
+            row32[base : base + values] = 0
         else:
-            row[store.offset + slot] = MISSING  # type: ignore[attr-defined]
+            row[offset + slot] = MISSING
+        slot += 1
+        if slot == tiles:
+            slot = 0
 
 
 @njit(cache=True, nogil=True)
@@ -90,32 +91,46 @@ def match(tables: Tables, batch: Batch, i: int, scratch: Scratch) -> None:
         )
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _slot(tables: Tables, store: Any, time: int, in_time: bool, spans: Words) -> int:
+    """The slot of the tile an event lands in, -1 where that has left the window; most land in the newest."""
+    if in_time:
+        slot = spans[store.window, SLOT] - 1
+        return slot if slot >= 0 else store.tiles - 1
+    tile = tile_of(time, store.width, tables.offset_ms)
+    return tile % store.tiles if tile >= spans[store.window, FIRST] else -1
+
+
 @njit(cache=True, nogil=True)
-def overflows(tables: Tables, row: NDArray[np.int64], batch: Batch, i: int, scratch: Scratch) -> bool:
-    """Whether a sum would leave its bounds: |tile| at most 2**55, so that no window of 128 tiles overflows."""
+def overflows(tables: Tables, row: Words, batch: Batch, i: int, in_time: bool, scratch: Scratch, spans: Words) -> bool:
+    """Whether a sum would leave its bounds: |tile| at most 2**55, so that no window of 128 tiles overflows.
+
+    The row has not moved yet: what stands in a tile that is new by `spans` is about to be cleared.
+    """
     source = tables.sources[batch.source[i]]
     for place in range(source.uses, source.uses_end):
         use = tables.uses[place]
         store = tables.stores[use.store]
-        matched = use.where < 0 or scratch.matches[use.where]
-        if store.kind == _SUM and batch.values[i, store.field] != MISSING and matched:
-            tile = tile_of(batch.time[i], store.width, tables.offset_ms)
-            held = 0
-            if row[NOW] != MISSING and tile <= tile_of(row[NOW], store.width, tables.offset_ms):
-                held = row[store.offset + tile % store.tiles]
-            if abs(held) + abs(batch.values[i, store.field]) > SUM_LIMIT:
-                return True
+        if store.kind != _SUM or (use.where >= 0 and not scratch.matches[use.where]):
+            continue
+        value = batch.values[i, store.field]
+        if value == MISSING:
+            continue
+        held, slot = 0, _slot(tables, store, batch.time[i], in_time, spans)
+        if slot >= 0 and not (in_time and spans[store.window, NEW] > spans[store.window, OLD]):
+            held = row[store.offset + slot]
+        if abs(held) + abs(value) > SUM_LIMIT:
+            return True
     return False
 
 
 @njit(cache=True, nogil=True)
 def add(
-    tables: Tables, row: NDArray[np.int64], row32: NDArray[np.int32], batch: Batch, i: int, scratch: Scratch
+    tables: Tables, row: Words, row32: Halves, batch: Batch, i: int, in_time: bool, scratch: Scratch, spans: Words
 ) -> None:
-    """Apply an event to every store that takes it."""
+    """Apply an event to every store that takes it; `in_time` is one at the row's now."""
     source = tables.sources[batch.source[i]]
-    time, now = batch.time[i], row[NOW]
-    in_time = time == now  # most are, and then their tile is in every window
+    time = batch.time[i]
     for place in range(source.uses, source.uses_end):
         use = tables.uses[place]
         if use.where >= 0 and not scratch.matches[use.where]:
@@ -125,9 +140,9 @@ def add(
         if value == MISSING:
             continue
         if store.kind <= _VALUES:
-            tile = tile_of(time, store.width, tables.offset_ms)
-            if in_time or tile > tile_of(now, store.width, tables.offset_ms) - store.tiles:
-                _add_to_tile(store, tile % store.tiles, row, row32, value)
+            slot = _slot(tables, store, time, in_time, spans)
+            if slot >= 0:
+                _add_to_tile(store, slot, row, row32, value)
         elif store.kind == _LATEST:
             row[store.offset] = max(row[store.offset], time)
         elif store.kind == _EARLIEST:
@@ -137,18 +152,18 @@ def add(
 
 
 @njit(cache=True, nogil=True)
-def _add_to_tile(store: object, slot: int, row: NDArray[np.int64], row32: NDArray[np.int32], value: int) -> None:
-    at = store.offset + slot  # type: ignore[attr-defined]
-    kind = store.kind  # type: ignore[attr-defined]
+def _add_to_tile(store: Any, slot: int, row: Words, row32: Halves, value: int) -> None:
+    at = store.offset + slot
+    kind = store.kind
     if kind == _COUNT:
-        row32[2 * store.offset + slot] += 1  # type: ignore[attr-defined]
+        row32[2 * store.offset + slot] += 1
     elif kind == _SUM:
         row[at] += value
     elif kind == _VALUES:
-        row32[2 * store.offset + slot * store.values + value] += 1  # type: ignore[attr-defined]
+        row32[2 * store.offset + slot * store.values + value] += 1
     elif row[at] == MISSING:
         row[at] = value
-    elif store.real:  # type: ignore[attr-defined]
+    elif store.real:
         # Doubles by bits: of two negative ones the larger bits are the smaller number.
         less = value < row[at] if value >= 0 or row[at] >= 0 else value > row[at]
         if value != row[at] and less == (kind == _MIN):
@@ -160,10 +175,10 @@ def _add_to_tile(store: object, slot: int, row: NDArray[np.int64], row32: NDArra
 
 
 @njit(cache=True, nogil=True)
-def _add_ordered(store: object, row: NDArray[np.int64], time: int, id_hash: int, value: int) -> None:
+def _add_ordered(store: Any, row: Words, time: int, id_hash: int, value: int) -> None:
     """The last or first value by event time, then by id."""
-    at = store.offset  # type: ignore[attr-defined]
-    if store.kind == _LAST:  # type: ignore[attr-defined]
+    at = store.offset
+    if store.kind == _LAST:
         wins = time > row[at] or (time == row[at] and id_hash > row[at + 1])
     else:
         wins = time < row[at] or (time == row[at] and id_hash < row[at + 1])
@@ -172,7 +187,7 @@ def _add_ordered(store: object, row: NDArray[np.int64], time: int, id_hash: int,
 
 
 @njit(cache=True, nogil=True)
-def replace_profile(tables: Tables, row: NDArray[np.int64], batch: Batch, i: int) -> None:
+def replace_profile(tables: Tables, row: Words, batch: Batch, i: int) -> None:
     """The newest profile replaces the whole of the former."""
     source = tables.sources[batch.source[i]]
     for place in range(source.uses, source.uses_end):

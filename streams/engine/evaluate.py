@@ -6,7 +6,7 @@ nothing leave no trace, and a customer can be looked at in any state.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numba import njit
@@ -35,10 +35,67 @@ SPARE = 66
 """Every array of registers ends in this many numbers of working space: a program's stack, or the sums of an enum."""
 
 
-@njit(cache=True, nogil=True)
+class Desk(NamedTuple):
+    """Working space of an evaluation, and what it leaves.
+
+    Attributes
+    ----------
+    registers
+        Shape (features + tags + SPARE,): live features, then tags in the order of evaluation.
+    codes
+        Shape (tags + segments + 1,): the value of each, -1 for missing; last, how many differ from what the row says.
+    spans
+        Shape (windows, 5): where each window stands (`FIRST` to `NEW`).
+    """
+
+    registers: Doubles
+    codes: Words
+    spans: Words
+
+
+FIRST, SLOT, COUNT, OLD, NEW = range(5)
+"""Of a window: its first tile, that tile's slot, how many tiles from there may hold something; the newest tile before
+a record and after it."""
+
+
+def desk(tables: Tables, names: int) -> Desk:
+    """Working space for a plan with so many features and tags."""
+    return Desk(
+        np.full(names + SPARE, np.nan),
+        np.zeros(len(tables.rules) + 1, dtype=np.int64),
+        np.zeros((max(1, len(tables.windows)), 5), dtype=np.int64),
+    )
+
+
+@njit(cache=True, nogil=True, inline="always")
 def tile_of(time: int, width: int, offset_ms: int) -> int:
     """Number of the tile a time lies in; 0 for `ever`."""
     return (time + offset_ms) // width if width > 0 else 0
+
+
+@njit(cache=True, nogil=True)
+def span(tables: Tables, now: int, at: int, spans: Words) -> None:
+    """Where the windows of a row stand that is looked at at `at`, its own now being `now`."""
+    offset_ms = tables.offset_ms
+    for index in range(len(tables.windows)):
+        window = tables.windows[index]
+        newest = tile_of(now, window.width, offset_ms)
+        first = (newest if at == now else tile_of(at, window.width, offset_ms)) - window.tiles + 1
+        spans[index, FIRST], spans[index, SLOT] = first, first % window.tiles
+        spans[index, COUNT] = max(newest - first + 1, 0)
+
+
+@njit(cache=True, nogil=True)
+def span_move(tables: Tables, now: int, to: int, spans: Words) -> None:
+    """The same for a row whose now goes on to `to`: looked at there, with the newest tile before and after."""
+    offset_ms = tables.offset_ms
+    for index in range(len(tables.windows)):
+        window = tables.windows[index]
+        new = tile_of(to, window.width, offset_ms)
+        first = new - window.tiles + 1
+        spans[index, FIRST], spans[index, SLOT], spans[index, COUNT] = first, first % window.tiles, window.tiles
+        spans[index, OLD] = new if now in (MISSING, to) else tile_of(now, window.width, offset_ms)
+        spans[index, NEW] = new
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -239,13 +296,13 @@ def _tiled(feature: Any, stores: Any, slot: int, count: int, row: Words, row32: 
 
 @njit(cache=True, nogil=True)
 def read_features(
-    tables: Tables, all_of_them: bool, at: int, row: Words, row32: Halves, reals: Doubles, registers: Doubles
+    tables: Tables, all_of_them: bool, at: int, row: Words, row32: Halves, reals: Doubles, desk: Desk
 ) -> int:
     """Put the features' values at `at` into their registers; the moment a first tile leaves (or NEVER).
 
-    Without `all_of_them` only those that rules rest on are read.
+    Without `all_of_them` only those that rules rest on are read. The windows are spanned already.
     """
-    features, stores, offset_ms, now = tables.features, tables.stores, tables.offset_ms, row[NOW]
+    features, stores, spans, registers = tables.features, tables.stores, desk.spans, desk.registers
     due = NEVER
     for index in range(len(features)):
         feature = features[index]
@@ -258,13 +315,15 @@ def read_features(
             registers[index] = _untiled(feature.kind, feature.scale, stores[feature.store], at, row, reals)
             continue
         store = stores[feature.counts if feature.kind == _MEAN else feature.store]
-        width, tiles = store.width, store.tiles
-        newest = tile_of(now, width, offset_ms)
-        tile = (newest if at == now else tile_of(at, width, offset_ms)) - tiles + 1
-        tile += _skip_empty(store, tile % tiles, newest - tile + 1, row, row32)
-        slot, count = tile % tiles, max(newest - tile + 1, 0)
-        if count > 0 and width > 0:
-            due = min(due, (tile + tiles) * width - offset_ms)
+        slot, count = spans[store.window, SLOT], spans[store.window, COUNT]
+        skipped = _skip_empty(store, slot, count, row, row32)
+        count -= skipped
+        slot += skipped
+        if slot >= store.tiles:
+            slot -= store.tiles
+        if count > 0 and store.width > 0:
+            tile = spans[store.window, FIRST] + skipped
+            due = min(due, (tile + store.tiles) * store.width - tables.offset_ms)
         if store.kind == _MIN or store.kind == _MAX:
             registers[index] = _extreme(store, slot, count, row, reals) / feature.scale
         else:
@@ -273,14 +332,21 @@ def read_features(
 
 
 @njit(cache=True, nogil=True)
+def read_all(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, desk: Desk) -> None:
+    """Put every feature's value at `at` into its register."""
+    span(tables, row[NOW], at, desk.spans)
+    read_features(tables, True, at, row, row32, reals, desk)
+
+
+@njit(cache=True, nogil=True)
 def read_rows(
-    tables: Tables, slots: Words, rows: Words, rows32: Halves, reals: Doubles, registers: Doubles, out: Doubles
+    tables: Tables, slots: Words, rows: Words, rows32: Halves, reals: Doubles, desk: Desk, out: Doubles
 ) -> None:
     """Put every feature of the rows in `slots`, each at its own now, into `out`, shape (slots, features)."""
     for i in range(len(slots)):
         slot = slots[i]
-        read_features(tables, True, rows[slot, NOW], rows[slot], rows32[slot], reals[slot], registers)
-        out[i] = registers[: out.shape[1]]
+        read_all(tables, rows[slot, NOW], rows[slot], rows32[slot], reals[slot], desk)
+        out[i] = desk.registers[: out.shape[1]]
 
 
 @njit(cache=True, nogil=True)
@@ -296,29 +362,12 @@ def _level(tables: Tables, start: int, end: int, registers: Doubles) -> int:
 
 
 @njit(cache=True, nogil=True)
-def evaluate(
-    tables: Tables,
-    at: int,
-    row: Words,
-    row32: Halves,
-    reals: Doubles,
-    registers: Doubles,
-    codes: NDArray[np.int64],
-) -> int:
-    """Decide every tag and segment at `at`; the next moment at which one may change (NEVER: none).
-
-    Parameters
-    ----------
-    row, row32, reals
-        The same row as int64 words, as int32 halves and as doubles.
-    registers
-        Out, shape (features + tags + SPARE,): live features, then tags in the order of evaluation.
-    codes
-        Out, shape (tags + segments,): the value of each, -1 for missing.
-    """
+def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, desk: Desk) -> int:
+    """Decide every tag and segment at `at`, the windows being spanned; see `evaluate`."""
     steps, constants, ruled, sinces = tables.steps, tables.constants, tables.rules, tables.sinces
-    count = len(tables.features)
-    due = read_features(tables, False, at, row, row32, reals, registers)
+    registers, codes = desk.registers, desk.codes
+    count, tags, differing = len(tables.features), len(registers) - SPARE - len(tables.features), 0
+    due = read_features(tables, False, at, row, row32, reals, desk)
     for place in range(len(sinces)):
         since = sinces[place]
         time = row[since.stored]
@@ -326,10 +375,10 @@ def evaluate(
             due = min(due, time + since.after)
     for index in range(len(ruled)):
         rule = ruled[index]
-        code = -1
+        code, old = -1, (row[rule.said + 1] >> 4) - 1
         if rule.kind == _WHEN:
             code = 1 if run_program(steps, constants, rule.start, rule.end, registers) == 1.0 else 0
-            if code == 0 and rule.hold > 0 and (row[rule.said + 1] >> 4) - 1 == 1:
+            if code == 0 and rule.hold > 0 and old == 1:
                 ends = row[rule.said] + rule.hold
                 if at < ends:
                     code = 1
@@ -340,6 +389,23 @@ def evaluate(
             value = registers[rule.start]
             code = int(value) if value == value else -1
         codes[index] = code
-        if count + index < len(registers) - SPARE:
+        differing += int(code != old)
+        if index < tags:
             registers[count + index] = float(code) if code >= 0 else np.nan
+    codes[len(ruled)] = differing
     return due
+
+
+@njit(cache=True, nogil=True)
+def evaluate(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, desk: Desk) -> int:
+    """Decide every tag and segment at `at`; the next moment at which one may change (NEVER: none).
+
+    Parameters
+    ----------
+    row, row32, reals
+        The same row as int64 words, as int32 halves and as doubles.
+    desk
+        Out: registers and codes.
+    """
+    span(tables, row[NOW], at, desk.spans)
+    return decide(tables, at, row, row32, reals, desk)

@@ -13,7 +13,7 @@ from schemas.records import Value
 from schemas.rule_text import conditions, unparse
 from schemas.rules import Expr
 from schemas.values import iso, named_value, said_value
-from streams.engine.evaluate import SPARE, evaluate, read_features, run_program
+from streams.engine.evaluate import desk, evaluate, read_all, run_program
 from streams.engine.kernel import CAUSES
 from streams.engine.layout import NEVER, NOW
 from streams.engine.plan import Plan, pack, registers_of, rule_exprs, word_code
@@ -50,11 +50,11 @@ class _Explainer:
         self.now = int(row[NOW])
         self.places = {name: index for index, name in enumerate(plan.said)}
         self.names = registers_of(self.catalogue)
-        self.registers = np.full(len(self.names) + SPARE, np.nan)
-        self.codes = np.zeros(max(1, len(plan.said)), dtype=np.int64)
+        self.desk = desk(plan.tables, len(self.names))
+        self.registers = self.desk.registers
         self.turns = self._turns()
-        evaluate(plan.tables, self.now, *self.views, self.registers, self.codes)
-        read_features(plan.tables, True, self.now, *self.views, self.registers)
+        evaluate(plan.tables, self.now, *self.views, self.desk)
+        read_all(plan.tables, self.now, *self.views, self.desk)
 
     def all(self) -> list[Explanation]:
         items: list[Tag | Segment] = [*self.catalogue.tags, *self.catalogue.segments]
@@ -109,12 +109,12 @@ class _Explainer:
         held = [(int(self.row[self.plan.rows.said[name] + 1]) >> 4) - 1 for name in self.plan.said]
         at = self.now
         for _ in range(MOST_MOMENTS):
-            at = evaluate(self.plan.tables, at, *self.views, self.registers, self.codes)
+            at = evaluate(self.plan.tables, at, *self.views, self.desk)
             if at == NEVER:
                 break
-            after = self.codes.copy()
-            evaluate(self.plan.tables, at, *self.views, self.registers, after)
+            evaluate(self.plan.tables, at, *self.views, self.desk)
+            after = self.desk.codes.tolist()
             for index, code in enumerate(held):
-                if index not in found and int(after[index]) != code:
-                    found[index] = (int(at), int(after[index]))
+                if index not in found and after[index] != code:
+                    found[index] = (int(at), after[index])
         return found

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from schemas.records import Cause
 from streams.engine.apply import Batch, Scratch, add, advance, match, overflows, replace_profile
 from streams.engine.due import Due, set_due
-from streams.engine.evaluate import evaluate
+from streams.engine.evaluate import Desk, decide, evaluate, span_move
 from streams.engine.layout import MISSING, NEVER, NOW, RING
 from streams.engine.plan import Tables
 
@@ -75,8 +75,7 @@ class Out(NamedTuple):
     changes: NDArray[np.void]
     because: NDArray[np.float64]
     used: NDArray[np.int64]
-    registers: NDArray[np.float64]
-    codes: NDArray[np.int64]
+    desk: Desk
     scratch: Scratch
 
 
@@ -117,11 +116,14 @@ def _confirm(clock: NDArray[np.int64], time: int, slot: int) -> None:
 @njit(cache=True, nogil=True)
 def _commit(tables: Tables, state: State, out: Out, slot: int, at: int, cause: int, record: int) -> None:
     """Write the decided tags and segments into the row and note each change."""
-    row = state.rows[slot]
+    row, codes, registers = state.rows[slot], out.desk.codes, out.desk.registers
+    if codes[len(tables.rules)] == 0:
+        return
+    state.changed[slot] = True
     for index in range(len(tables.rules)):
         rule = tables.rules[index]
         old = (row[rule.said + 1] >> 4) - 1
-        new = out.codes[index]
+        new = codes[index]
         if old == new:
             continue
         row[rule.said] = at
@@ -133,18 +135,9 @@ def _commit(tables: Tables, state: State, out: Out, slot: int, at: int, cause: i
         change.old, change.new, change.at, change.cause = old, new, at, cause
         change.because = out.used[1]
         for place in range(rule.because, rule.because_end):
-            out.because[out.used[1]] = out.registers[tables.because[place]]
+            out.because[out.used[1]] = registers[tables.because[place]]
             out.used[1] += 1
         out.used[0] += 1
-        state.changed[slot] = True
-
-
-@njit(cache=True, nogil=True)
-def _differs(tables: Tables, row: NDArray[np.int64], codes: NDArray[np.int64]) -> bool:
-    for index in range(len(tables.rules)):  # noqa: SIM110 - numba compiles no generators
-        if (row[tables.rules[index].said + 1] >> 4) - 1 != codes[index]:
-            return True
-    return False
 
 
 @njit(cache=True, nogil=True)
@@ -152,9 +145,10 @@ def _fire(tables: Tables, state: State, out: Out, slot: int) -> None:
     """Let the row's next timer fire at its due time; without a change the row stays as it was."""
     at = state.due.time[slot]
     row, row32, reals = state.rows[slot], state.rows32[slot], state.reals[slot]
-    due = evaluate(tables, at, row, row32, reals, out.registers, out.codes)
-    if _differs(tables, row, out.codes):
-        advance(tables, row, row32, at)
+    due = evaluate(tables, at, row, row32, reals, out.desk)
+    if out.desk.codes[len(tables.rules)] > 0:
+        span_move(tables, row[NOW], at, out.desk.spans)
+        advance(tables, row, row32, at, out.desk.spans)
         _commit(tables, state, out, slot, at, _TIME, -1)
         state.dirty[slot] = True
     set_due(state.due, slot, due)
@@ -197,20 +191,22 @@ def _judge(tables: Tables, row: NDArray[np.int64], batch: Batch, i: int) -> int:
 def _take(tables: Tables, state: State, batch: Batch, i: int, out: Out) -> bool:
     """Apply record i to its row; False where a sum would overflow (nothing is changed then)."""
     slot = batch.slot[i]
-    row, row32 = state.rows[slot], state.rows32[slot]
+    row, row32, spans = state.rows[slot], state.rows32[slot], out.desk.spans
     source = tables.sources[batch.source[i]]
-    time = batch.time[i]
+    time, now = batch.time[i], row[NOW]
+    fresh = time != MISSING and (now == MISSING or time > now)
+    span_move(tables, now, time if fresh else now, spans)
+    in_time = fresh or time == now
     if not source.profile:
         match(tables, batch, i, out.scratch)
-        if overflows(tables, row, batch, i, out.scratch):
+        if overflows(tables, row, batch, i, in_time, out.scratch, spans):
             return False
-    fresh = row[NOW] == MISSING or time > row[NOW]
-    if fresh and time != MISSING:
-        advance(tables, row, row32, time)
+    if fresh:
+        advance(tables, row, row32, time, spans)
     if source.profile:
         replace_profile(tables, row, batch, i)
     else:
-        add(tables, row, row32, batch, i, out.scratch)
+        add(tables, row, row32, batch, i, in_time, out.scratch, spans)
         if source.ring >= 0:
             head = row[source.ring + RING]
             row[source.ring + head] = batch.id[i]
@@ -256,7 +252,7 @@ def apply_batch(
         if tables.sources[batch.source[i]].profile:
             cause = _PROFILE
         at = row[NOW]
-        due = evaluate(tables, at, row, state.rows32[slot], state.reals[slot], out.registers, out.codes)
+        due = decide(tables, at, row, state.rows32[slot], state.reals[slot], out.desk)
         _commit(tables, state, out, slot, at, cause, i)
         set_due(state.due, slot, due)
         if time != MISSING:
@@ -271,7 +267,7 @@ def set_due_of(tables: Tables, state: State, first: int, end: int, out: Out) -> 
         row = state.rows[slot]
         due = NEVER
         if row[NOW] != MISSING:
-            due = evaluate(tables, row[NOW], row, state.rows32[slot], state.reals[slot], out.registers, out.codes)
+            due = evaluate(tables, row[NOW], row, state.rows32[slot], state.reals[slot], out.desk)
         set_due(state.due, slot, due)
         for index in range(len(tables.rules)):
             state.said[index, row[tables.rules[index].said + 1] >> 4] += 1

@@ -44,8 +44,10 @@ STORE: Final = np.dtype(
         ("field", "i8"),
         ("real", "i8"),
         ("live", "i8"),
+        ("window", "i8"),
     ]
 )
+WINDOW: Final = np.dtype([("width", "i8"), ("tiles", "i8"), ("stores", "i8"), ("stores_end", "i8")])
 SOURCE: Final = np.dtype(
     [
         ("profile", "i8"),

@@ -14,7 +14,7 @@ from schemas.catalogue import Aggregation, Catalogue, Category, Feature, FieldKi
 from schemas.loading_tags import rests_on
 from schemas.rules import Expr, Op
 from streams.engine import layout
-from streams.engine.layout import RANGE, SOURCE, STORE, USE, Reading, Rows, StoreKey
+from streams.engine.layout import RANGE, SOURCE, STORE, TILED, USE, WINDOW, Reading, Rows, StoreKey
 from streams.engine.program import Programs
 
 
@@ -69,13 +69,15 @@ FEATURE_KIND: Final = {
 class Tables(NamedTuple):
     """What the kernel reads; every array is data, none is compiled in.
 
+    `windows` are the distinct pairs of tile width and number, with the stores of each in `window_stores`.
     `steps` are packed (`pack`). `fields` holds each column's divisor (0 for a double by bits) from
     `field_starts[source]` on; `levels` holds the programs of level tags, an empty one for `otherwise`; `because`
     holds registers.
     """
 
     offset_ms: int
-    widths: NDArray[np.int64]
+    windows: NDArray[Any]
+    window_stores: NDArray[np.int64]
     sources: NDArray[Any]
     stores: NDArray[Any]
     uses: NDArray[Any]
@@ -161,6 +163,8 @@ class _Builder:
         self.programs = Programs()
         self.stores = {key: index for index, key in enumerate(rows.stores)}
         self.features = {feature.name: index for index, feature in enumerate(catalogue.features)}
+        tiled = [key for key in rows.stores if key.kind in TILED]
+        self.windows = {pair: i for i, pair in enumerate(dict.fromkeys((key.width_ms, key.tiles) for key in tiled))}
         self.registers = registers_of(catalogue)
         self.text_codes = self._text_codes()
 
@@ -198,9 +202,11 @@ class _Builder:
         uses, wheres, sources, fields, starts = self._sources()
         features = np.array([self._feature(f, f.name in live) for f in self.catalogue.features], dtype=FEATURE)
         ruled, levels = self._rules(items, because)
+        windows, window_stores = self._windows()
         return Tables(
             offset_ms=self.catalogue.offset_ms,
-            widths=np.array(sorted({key.width_ms for key in self.stores}), dtype=np.int64),
+            windows=windows,
+            window_stores=window_stores,
             sources=sources,
             stores=np.array([self._store(key, key in live_stores) for key in self.stores], dtype=STORE),
             uses=uses,
@@ -220,7 +226,20 @@ class _Builder:
         source = self.catalogue.source(key.sources[0])
         column = layout.source_fields(source)[key.field] if key.field else -1
         offset = self.rows.stores[key]
-        return (int(key.kind), offset, key.tiles, key.width_ms, key.values, column, key.real, live)
+        window = self._window(key)
+        return (int(key.kind), offset, key.tiles, key.width_ms, key.values, column, key.real, live, window)
+
+    def _window(self, key: StoreKey) -> int:
+        return self.windows[key.width_ms, key.tiles] if key.kind in TILED else -1
+
+    def _windows(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        found: list[tuple[int, int, int, int]] = []
+        stores: list[int] = []
+        for (width, tiles), window in self.windows.items():
+            mine = [index for key, index in self.stores.items() if self._window(key) == window]
+            found.append((width, tiles, len(stores), len(stores) + len(mine)))
+            stores += mine
+        return np.array(found, dtype=WINDOW), np.array(stores, dtype=np.int64)
 
     def _sources(
         self,
