@@ -50,10 +50,9 @@ class Lately:
     def load(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
         """Go on from a table's pages, in any order."""
         decode = msgspec.json.Decoder(list[str]).decode
-        self._pages |= {int(key.removeprefix(PREFIX)): decode(value) for key, value in entries}
+        pages = {int(key.removeprefix(PREFIX)): decode(value) for key, value in entries}
+        self._pages = pages or {0: []}
         self._newest = max(self._pages)
-        if self._newest - self._most >= 0:
-            self._pages.pop(0, None)
         self._ids = {one for page in self._pages.values() for one in page}
 
 

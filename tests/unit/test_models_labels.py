@@ -104,6 +104,15 @@ def test_a_question_answered_before_its_entry_was_taken_leaves_nothing() -> None
     assert labels.take_entries() == []
 
 
+def test_a_question_asked_once_more_after_its_answer_and_answered_again_is_gone_from_the_table() -> None:
+    labels = asked()
+    ((key, _),) = labels.take_entries()
+    labels.happened(0, "c", 25, 25)
+    labels.ask(0, "c", 20)
+    labels.happened(0, "c", 25, 26)
+    assert labels.take_entries() == [(key, None)]
+
+
 def test_a_table_of_another_catalogue_is_refused() -> None:
     labels = Labels((ABSENCE,))
     entries = [(key, value) for key, value in asked().take_entries() if value is not None]
@@ -172,10 +181,9 @@ def test_labels_are_what_a_search_of_the_whole_history_finds_wherever_it_is_cut(
 
 
 def keep(labels: Labels, table: dict[bytes, bytes]) -> None:
-    """Apply what has changed to a table: nothing is removed that is not there, or written that is."""
+    """Apply what has changed to a table: nothing is removed that is not there."""
     for key, value in labels.take_entries():
         if value is None:
             del table[key]
         else:
-            assert key not in table
             table[key] = value
