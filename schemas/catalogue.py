@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from schemas.durations import Window
+from schemas.durations import DAY, Window
 from schemas.rules import Expr
 
 
@@ -198,15 +198,32 @@ class Label(msgspec.Struct, frozen=True):
     arrives_within_ms: int = 0
     absent: tuple[str, ...] = ()
 
+    @property
+    def settled_ms(self) -> int:
+        """How long after a question its answer is known at the latest, by the outcome source's watermark."""
+        return self.within_ms + self.arrives_within_ms
+
 
 class Target(msgspec.Struct, frozen=True):
-    """What a model predicts."""
+    """What a model predicts.
+
+    Attributes
+    ----------
+    example_every_ms
+        A customer is asked about at most this often.
+    refresh_ms
+        A new state of the model is published at most this often.
+    prior
+        The share of positive answers to expect before any is known, above 0 and below 1.
+    """
 
     name: str
     title: dict[str, str]
     label: Label
     features: tuple[str, ...]
     example_every_ms: int
+    refresh_ms: int = DAY
+    prior: float = 0.02
 
 
 class Trigger(msgspec.Struct, frozen=True):

@@ -165,16 +165,24 @@ class Map:
         if not isinstance(value, list):
             self.problem(key, f"this is {shape(value)}", "a list of words, [a, b]")
             return []
-        places = getattr(getattr(value, "lc", None), "data", None) or {}
         found: list[tuple[str, tuple[int, int]]] = []
         for index, item in enumerate(value):
-            at = (places[index][0] + 1, places[index][1] + 1) if index in places else self.at(key)
+            at = self._at_item(key, index)
             if isinstance(item, str):
                 found.append((str(item), at))
             else:
                 hint = f"Put quotes round it: '{item}'." if isinstance(item, int | float) else ""
                 self.document.add(at, self.under(key), f"this is {shape(item)}", "a word", hint)
         return found
+
+    def at_word(self, key: str, word: str) -> tuple[int, int]:
+        """Line and column, from 1, of a word that stands in a list."""
+        value = self.data[key]
+        return self._at_item(key, value.index(word)) if isinstance(value, list) else self.at(key)
+
+    def _at_item(self, key: str, index: int) -> tuple[int, int]:
+        places = getattr(getattr(self.data[key], "lc", None), "data", None) or {}
+        return (places[index][0] + 1, places[index][1] + 1) if index in places else self.at(key)
 
     def words(self, key: str) -> tuple[str, ...]:
         """A list of texts; one text stands for a list of one."""

@@ -42,6 +42,14 @@ class Answer(msgspec.Struct, frozen=True, gc=False, tag="answer", tag_field="kin
 Example = Question | Answer
 
 
+class Decile(msgspec.Struct, frozen=True):
+    """About a tenth of the judged predictions, by rising score: what was foretold of them, and what came."""
+
+    answers: int
+    positives: int
+    mean_score: float
+
+
 class ModelSnapshot(msgspec.Struct, frozen=True):
     """A model as plain numbers: `score = 1 / (1 + exp(-(bias + sum(weights * inputs))))`.
 
@@ -63,6 +71,8 @@ class ModelSnapshot(msgspec.Struct, frozen=True):
         Folded: intercept - sum(means * weights).
     log_loss, auc
         Progressive: of the kept predictions; None before there is any (auc: of either label).
+    deciles
+        Calibration of the kept predictions, from the lowest scores to the highest.
     """
 
     target: str
@@ -79,6 +89,7 @@ class ModelSnapshot(msgspec.Struct, frozen=True):
     bias: float
     log_loss: float | None = None
     auc: float | None = None
+    deciles: list[Decile] = []
 
 
 def question_id(customer: str, target: str, at_ms: int) -> str:

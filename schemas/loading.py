@@ -10,9 +10,10 @@ from typing import Final
 from schemas.catalogue import Catalogue
 from schemas.document import Document, Map
 from schemas.loading_features import load_features
-from schemas.loading_outreach import load_targets, load_triggers
+from schemas.loading_outreach import load_triggers
 from schemas.loading_sources import load_sources
 from schemas.loading_tags import load_segments, load_tags
+from schemas.loading_targets import load_targets
 from schemas.problems import CatalogueError, Problem, nearest
 
 TOP: Final = (

@@ -185,6 +185,18 @@ CASES: dict[str, tuple[tuple[int, int, str, str, str], ...]] = {
         (64, 84, "120", "this is the text '120%'", "a fraction from 0 to 1, or a percentage such as 10%"),
         (65, 3, "never", "'on' is missing", "{segment: a segment, change: enter}"),
     ),
+    "targets": (
+        (22, 39, "channel", "'sum' can't be taken of enum 'channel'", "a field of money, count, number"),
+        (24, 78, "top_channel", "a model can't learn from 'top_channel': it is a", "inflow_30d, since_payment, is_vip"),
+        (24, 99, "last_due", "a model can't learn from 'last_due': it is a time", "features in numbers or true and"),
+        (25, 63, "top_channel", "a model can't learn from 'top_channel': it is a category", "features in numbers"),
+        (31, 9, "last_due", "a model can't learn from 'last_due': it is a time", "features in numbers"),
+        (32, 86, "0", "a prior of 0% leaves nothing to learn", "a share between 0 and 1, such as 2%"),
+        (33, 87, "100%", "a prior of 100% leaves nothing to learn", "a share between 0 and 1, such as 2%"),
+        (34, 86, "3", "this is the number 3", "a fraction from 0 to 1, or a percentage such as 10%"),
+        (34, 98, "1", "the number 1 is no duration", "Did you mean 1d?"),
+        (35, 82, "refesh", "a target has no setting 'refesh'", "Did you mean 'refresh'?"),
+    ),
     "twice": (
         (24, 3, "inflow_30d", "'inflow_30d' stands here twice, first on line", "Rename one of them, or take it"),
         (25, 3, "odd", "a feature has one aggregation, this one has 2:", "one of count, days, sum, min, max,"),

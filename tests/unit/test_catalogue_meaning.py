@@ -161,8 +161,16 @@ triggers:
     assert catalogue.tag("c").values == ("1", "2", "3", "4", "5")
     (target,) = catalogue.targets
     assert (target.label.within_ms, target.label.arrives_within_ms, target.example_every_ms) == (30 * DAY, DAY, 7 * DAY)
+    assert (target.refresh_ms, target.prior) == (DAY, 0.02)
     (trigger,) = catalogue.triggers
     assert (trigger.cap, trigger.quiet, trigger.holdout, trigger.change) == ((3, 30 * DAY), (1290, 540), 0.1, "leave")
+
+
+def test_a_target_says_how_often_its_model_is_renewed_and_what_to_expect_before_any_answer() -> None:
+    label = "label: {source: payments, within: 30d, arrives_within: 2d}"
+    catalogue = small(rest=f"targets:\n  t: {{{label}, features: [paid], refresh: 12h, prior: 5%}}")
+    (target,) = catalogue.targets
+    assert (target.refresh_ms, target.prior, target.label.settled_ms) == (DAY // 2, 0.05, 32 * DAY)
 
 
 def test_a_title_in_one_language_stands_for_both() -> None:

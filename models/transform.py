@@ -1,0 +1,68 @@
+"""What a feature's value becomes before a model sees it, by its unit.
+
+`transformed` holds for learning and for scoring alike: it uses plain arithmetic only, so that a compiled kernel can run
+it from a table of (register, kind, scale).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import Final
+
+import msgspec
+
+from schemas.catalogue import Catalogue, Target, Unit
+from schemas.durations import DAY
+
+
+class Kind(IntEnum):
+    """What is done to a value after it was divided by its scale."""
+
+    PLAIN = 0
+    SIGNED_LOG = 1
+
+
+class Transform(msgspec.Struct, frozen=True):
+    """How a feature's values are transformed; `scale` is what they are divided by first."""
+
+    feature: str
+    kind: Kind
+    scale: float
+
+
+_KINDS: Final = {
+    Unit.MONEY: Kind.SIGNED_LOG,
+    Unit.COUNT: Kind.SIGNED_LOG,
+    Unit.DURATION: Kind.SIGNED_LOG,
+    Unit.RATIO: Kind.PLAIN,
+    Unit.BOOLEAN: Kind.PLAIN,
+}
+
+
+def transforms_of(catalogue: Catalogue, target: Target) -> tuple[Transform, ...]:
+    """The transforms of a target's features, in its order: money in major units, durations in days."""
+    scales = {Unit.MONEY: float(10**catalogue.exponent), Unit.DURATION: float(DAY)}
+    units = [(name, catalogue.feature(name).unit) for name in target.features]
+    return tuple(Transform(name, _KINDS[unit], scales.get(unit, 1.0)) for name, unit in units)
+
+
+def transformed(value: float, kind: int, scale: float) -> float:
+    """A feature's value as a model takes it; NaN (missing) for NaN and infinities."""
+    scaled = value / scale
+    if not math.isfinite(scaled):
+        return math.nan
+    return math.copysign(math.log1p(abs(scaled)), scaled) if kind == Kind.SIGNED_LOG else scaled
+
+
+def inputs(transforms: Iterable[Transform], values: Iterable[float | None]) -> list[float]:
+    """What a model takes of a question's features, in their order; NaN is missing.
+
+    Raises
+    ------
+    ValueError
+        Where there are not as many values as transforms.
+    """
+    pairs = zip(transforms, values, strict=True)
+    return [math.nan if value is None else transformed(value, how.kind, how.scale) for how, value in pairs]

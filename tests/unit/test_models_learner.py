@@ -1,0 +1,112 @@
+"""A learner goes on bit for bit from its state, and as plain numbers scores as its pipeline does."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.learner import Learner, OtherFeatures
+from models.snapshot import contributions, fold, logit, score
+from models.state import LearnerState
+from models.transform import inputs
+from schemas.learning import ModelSnapshot
+from tests.generators_learning import NAMES, TRANSFORMS, features
+
+
+def example(draw: random.Random) -> tuple[list[float], bool]:
+    """Transformed inputs, and a label that depends on them."""
+    values = inputs(TRANSFORMS, features(draw))
+    lift = sum(value for value in values[:2] if not math.isnan(value)) / 10
+    return values, draw.random() < 0.1 * lift
+
+
+def learned(seed: int, count: int) -> Learner:
+    """A learner after `count` examples."""
+    draw, learner = random.Random(seed), Learner(NAMES, 0.05)
+    for _ in range(count):
+        learner.learn(*example(draw))
+    return learner
+
+
+def restored(learner: Learner) -> Learner:
+    """A learner that has come through JSON."""
+    state = msgspec.json.decode(msgspec.json.encode(learner.state()), type=LearnerState)
+    made = Learner(NAMES, 0.5)
+    made.load(state)
+    return made
+
+
+def snapshot(learner: Learner) -> ModelSnapshot:
+    """Its numbers, with nothing told of where they come from."""
+    folded = fold(learner.state())
+    return ModelSnapshot("deposit", 1, 0, 0, 0, 0, 0, True, list(NAMES), folded.means, folded.weights, folded.bias)
+
+
+def test_before_it_learned_it_says_the_prior() -> None:
+    learner = Learner(NAMES, 0.05)
+    assert 1 / (1 + math.exp(-learner.logit([1.0] * len(NAMES)))) == pytest.approx(0.05)
+    assert score(snapshot(learner), [1.0] * len(NAMES)) == pytest.approx(0.05)
+
+
+@given(seed=st.integers(0, 2**31), cut=st.integers(0, 120))
+def test_a_learner_restored_midway_goes_on_to_the_same_weights_bit_for_bit(seed: int, cut: int) -> None:
+    draw, straight = random.Random(seed), learned(seed, 0)
+    resumed = learned(seed, 0)
+    for number in range(120):
+        if number == cut:
+            resumed = restored(resumed)
+        values, label = example(draw)
+        assert straight.logit(values) == resumed.logit(values)
+        straight.learn(values, label)
+        resumed.learn(values, label)
+    assert straight.state() == resumed.state()
+    assert any(straight.state().weights)
+
+
+def test_a_state_of_other_features_is_refused() -> None:
+    with pytest.raises(OtherFeatures, match="inflow"):
+        Learner(("age",), 0.05).load(learned(1, 3).state())
+
+
+@given(seed=st.integers(0, 2**31), count=st.integers(0, 200))
+def test_the_folded_score_is_the_pipeline_s(seed: int, count: int) -> None:
+    learner, draw = learned(seed, count), random.Random(~seed)
+    folded = snapshot(learner)
+    for _ in range(20):
+        values, _ = example(draw)
+        known = {name: value for name, value in zip(NAMES, values, strict=True) if not math.isnan(value)}
+        assert logit(folded, values) == pytest.approx(learner.logit(values), abs=1e-12)
+        assert score(folded, values) == pytest.approx(learner.pipeline.predict_proba_one(known)[True], abs=1e-12)
+
+
+@given(seed=st.integers(0, 2**31))
+def test_contributions_add_up_to_the_logit_and_are_the_pipeline_s(seed: int) -> None:
+    learner, draw = learned(seed, 100), random.Random(~seed)
+    scaler, regression = learner.pipeline.steps.values()
+    folded = snapshot(learner)
+    for _ in range(10):
+        values, _ = example(draw)
+        found = contributions(folded, values)
+        assert found.logit == pytest.approx(learner.logit(values), abs=1e-12)
+        assert found.baseline == pytest.approx(regression.intercept, abs=1e-12)
+        known = {name: value for name, value in zip(NAMES, values, strict=True) if not math.isnan(value)}
+        scaled = scaler.transform_one(known)
+        wanted = {name: regression.weights[name] * scaled.get(name, 0.0) for name in NAMES}
+        assert found.by_feature == pytest.approx(wanted, abs=1e-12)
+
+
+def test_a_feature_that_never_changes_has_no_weight() -> None:
+    folded = snapshot(learned(1, 200))
+    assert folded.weights[NAMES.index("constant")] == 0.0
+    assert all(folded.weights[:-1])
+
+
+def test_a_far_logit_is_a_probability_still() -> None:
+    sure = ModelSnapshot("t", 1, 0, 0, 0, 0, 0, True, [], [], [], 5_000.0)
+    assert score(sure, []) == 1.0
+    assert score(msgspec.structs.replace(sure, bias=-5_000.0), []) == 0.0
