@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-COMMANDS: Final = ("check", "data", "demo", "replay", "topics", "worker")
+COMMANDS: Final = ("check", "data", "demo", "freshness", "replay", "topics", "worker")
 
 
 class _Lazy(click.Group):
