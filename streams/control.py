@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 FETCH_WAIT_MS: Final = 500
+CATCH_UP_WAIT_MS: Final = 20
 EMBEDDED_WAIT_MS: Final = 100  # its fetches sleep so long whatever comes meanwhile, and tell the end only when they do
 RETRY_S: Final = 0.5
 REQUEST_WITHIN_MS: Final = 15_000
@@ -130,7 +131,7 @@ class Control:
             request_timeout_ms=REQUEST_WITHIN_MS,
         )
         try:
-            await reader.start()
+            await _started(reader)
             reader.assign([self._place])
             begin = (await reader.beginning_offsets([self._place]))[self._place]
             reader.seek(self._place, max(begin, self._position or 0))
@@ -141,7 +142,8 @@ class Control:
     async def _read(self, reader: Any) -> None:
         """Hand on what comes; the end is what fetches say it is, as the embedded broker tells it no other way."""
         while True:
-            got = await reader.getmany(self._place, timeout_ms=FETCH_WAIT_MS)
+            wait_ms = FETCH_WAIT_MS if self.is_caught_up else CATCH_UP_WAIT_MS  # an end without records wakes nobody
+            got = await reader.getmany(self._place, timeout_ms=wait_ms)
             for record in got.get(self._place, ()):
                 self._position = record.offset + 1
                 if record.key is not None:
@@ -177,7 +179,7 @@ class Control:
             request_timeout_ms=REQUEST_WITHIN_MS,
         )
         try:
-            await writer.start()
+            await _started(writer)
             yield writer
         finally:
             await _within(writer.stop())
@@ -192,6 +194,16 @@ class Control:
             self._wanted.clear()
             self._empty.set()
             await self._wanted.wait()
+
+
+async def _started(client: Any) -> None:
+    """Start a client of the broker; one that is told to stop meanwhile gets up first, as only then it can be closed."""
+    starting = asyncio.ensure_future(client.start())
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await _within(starting)
+        raise
 
 
 async def _within(closing: Any) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from kafka import TopicPartition
 from kafka.admin import OffsetSpec
-from kafka.errors import KafkaError
+from kafka.errors import CoordinatorNotAvailableError, KafkaError
 
 from streams.broker import BrokerError
 from streams.cluster import Admin
+
+ATTEMPTS: Final = 20
+AGAIN_AFTER_S: Final = 0.25
 
 
 class GroupAdmin(Admin):
@@ -33,7 +38,7 @@ class GroupAdmin(Admin):
         try:
             ends = self._offsets(places, OffsetSpec.LATEST)
             begins = self._offsets(places, OffsetSpec.EARLIEST)
-            committed: dict[Any, Any] = self._client.list_group_offsets({group: places}).get(group, {})
+            committed = self._committed(group, places)
         except KafkaError as error:
             raise BrokerError(f"the offsets of group {group!r} can't be read at {self.address}: {error}") from error
         lags: dict[str, dict[int, int]] = {name: {} for name in topics}
@@ -44,6 +49,15 @@ class GroupAdmin(Admin):
                 at = begins[place] if found is None or found.offset < 0 else found.offset
                 lags[name][number] = max(0, ends[place] - at)
         return lags
+
+    def _committed(self, group: str, places: list[Any]) -> dict[Any, Any]:
+        """What the group committed; a cluster that never had a group makes room for it when first asked."""
+        for _ in range(ATTEMPTS):
+            with contextlib.suppress(CoordinatorNotAvailableError):
+                found: dict[Any, Any] = self._client.list_group_offsets({group: places}).get(group, {})
+                return found
+            time.sleep(AGAIN_AFTER_S)
+        raise BrokerError(f"no broker at {self.address} speaks for the group {group!r}")
 
     def _offsets(self, places: list[Any], spec: Any) -> dict[Any, int]:
         found: dict[Any, Any] = self._client.list_partition_offsets(dict.fromkeys(places, spec)) if places else {}

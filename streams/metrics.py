@@ -229,7 +229,7 @@ METRICS: Final[tuple[Declared, ...]] = (
         lambda r: (Sample((one.trigger, one.channel), number) for one, number in r.counters.outreach.items()),
     ),
     Declared(
-        "questions", COUNTER, "", "Examples asked: what comes of a customer with these features?", ("target",),
+        "questions", COUNTER, "", "Examples asked for a target, their answer to come.", ("target",),
         lambda r: _each(r.counters.questions),
     ),
     Declared(
