@@ -126,7 +126,7 @@ def _print(console: Console, found: Freshness) -> None:
     if not found.workers:
         console.print("No worker of this app has said anything within a day.\n")
     console.print(_sources(found.sources))
-    console.print(_tags(found.tags))
+    console.print(_tags(found.tags, {source.name: source.state for source in found.sources}))
     if found.workers:
         console.print(_workers(found.workers))
 
@@ -155,10 +155,10 @@ def _sources(sources: list[SourceFreshness]) -> Table:
     return table
 
 
-def _tags(tags: list[TagFreshness]) -> Table:
+def _tags(tags: list[TagFreshness], states: dict[str, SourceState]) -> Table:
     table = _table("Tags", "tag", "promise", ">within", ">age", ">median", ">p99", ">changes", "rests on")
     for one in tags:
-        rests = ", ".join(f"{name} (not flowing)" if name in one.waits_for else name for name in one.sources)
+        rests = ", ".join(f"{name} ({states[name]})" if name in one.waits_for else name for name in one.sources)
         times = (_for(seconds) for seconds in (one.promise_s, one.age_s, one.p50_s, one.p99_s))
         table.add_row(one.name, _styled(one.promise), *times, f"{one.published:,}", rests)
     return table
