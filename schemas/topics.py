@@ -13,6 +13,7 @@ import msgspec
 from schemas.catalogue import Catalogue
 
 CONTROL_PARTITIONS = 1
+CONTROL_SEGMENT_MS = 600_000
 LARGE_RECORDS = 16_777_216
 FINGERPRINT_DIGITS = 8
 
@@ -54,6 +55,10 @@ class Topic(msgspec.Struct, frozen=True):
         found = {"cleanup.policy": self.cleanup.value}
         if self.role in (Role.DEAD_LETTERS, Role.LATE_EVENTS):
             found["max.message.bytes"] = str(LARGE_RECORDS)
+        if self.role is Role.CONTROL:
+            # Every worker writes its status every few seconds and reads the topic whole when it starts: only closed
+            # segments are compacted, and Kafka would close one a week.
+            found |= {"segment.ms": str(CONTROL_SEGMENT_MS), "min.cleanable.dirty.ratio": "0.1"}
         return found
 
     def partitions(self, shared: int) -> int:

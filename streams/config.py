@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,9 @@ import msgspec
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.status import Clock as Clock
+
 PREFIX = "LIVETAGS_"
-
-
-class Clock(StrEnum):
-    """What moves time: the wall's clock, or only the records."""
-
-    WALL, EVENT = "wall", "event"
 
 
 class SettingInfo(msgspec.Struct, frozen=True):
@@ -132,6 +127,14 @@ class Settings(BaseSettings):
         ge=1,
         description="How many of the latest changes the page can show.",
         json_schema_extra={"unit": "changes"},
+    )
+    status_interval_s: float = Field(
+        default=5.0,
+        ge=0.1,
+        le=60.0,
+        description="How often a worker says on the control topic how far it is; silent for three times, it counts "
+        "as stopped.",
+        json_schema_extra={"unit": "s"},
     )
     web_host: str = Field(
         default="127.0.0.1", description="Address the page listens on.", json_schema_extra={"unit": "address"}

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict, deque
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
+from schemas.outreach import Verdict, Why
 from schemas.records import Change
+from streams.ages import Ages
+from streams.histogram import Histogram
 from streams.output import Output
 from streams.written import Changes
 
 LATEST = 20
+RATE_OVER_S = 5.0
+FLUSH_BOUNDS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class SourceCount(msgspec.Struct):
@@ -42,10 +50,84 @@ class SegmentCount(msgspec.Struct):
     latest: deque[str] = msgspec.field(default_factory=lambda: deque(maxlen=LATEST))
 
 
-class Counters:
-    """Counts of one worker."""
+class Standing(msgspec.Struct):
+    """A partition of a source on this worker; each field as in `schemas.status.PlaceStatus`."""
 
-    def __init__(self, sources: list[str], recent: int) -> None:
+    newest_ms: int | None = None
+    watermark_ms: int | None = None
+    lag: int | None = None
+    at_end: bool = False
+    received_ms: int | None = None
+    stamp_ms: int | None = None
+    clear_ms: int | None = None
+    per_s: float = 0.0
+    position: int | None = None
+    seen_ms: int | None = None
+
+    def see(self, position: int, now_ms: int) -> None:
+        """Note where it is now; the rate follows within a few seconds."""
+        if self.position is not None and self.seen_ms is not None and now_ms > self.seen_ms:
+            past_s = (now_ms - self.seen_ms) / 1000
+            rate = (position - self.position) / past_s
+            self.per_s += (rate - self.per_s) * -math.expm1(-past_s / RATE_OVER_S)
+        self.position, self.seen_ms = position, now_ms
+        if self.at_end or self.clear_ms is None:
+            self.clear_ms = now_ms
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What a partition holds: customers in memory, and those of them with a timer."""
+
+    customers: int
+    timers: int
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What a trigger decided, and why."""
+
+    trigger: str
+    verdict: Verdict
+    why: Why
+
+
+class Outreach(msgspec.Struct, frozen=True):
+    """A trigger and the channel its requests go to."""
+
+    trigger: str
+    channel: str
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """A target and whether what it predicts came."""
+
+    target: str
+    label: bool
+
+
+class Model(msgspec.Struct, frozen=True):
+    """The model of a target that scores now; None before there is such a figure."""
+
+    version: int
+    ready: bool
+    log_loss: float | None = None
+    auc: float | None = None
+
+
+class Counters:
+    """Counts of one worker.
+
+    Attributes
+    ----------
+    standings
+        By source and partition, of the partitions it has.
+    held
+        By partition.
+    decisions, outreach, questions, answers, models
+        What triggers and learning did; each stays empty in a worker without them. `questions` is by target.
+    """
+
+    def __init__(self, sources: list[str], recent: int, ages: Ages | None = None) -> None:
+        """Without `ages` nobody asks how old changes are when they are published: there is no clock to tell."""
         self.events = 0
         self.duplicates = 0
         self.late = 0
@@ -59,6 +141,17 @@ class Counters:
         self._pages: deque[Changes] = deque()
         self._lags: dict[str, dict[int, int | None]] = {name: {} for name in sources}
         self._ends: dict[str, dict[int, bool]] = {name: {} for name in sources}
+        self.ages = ages
+        self.standings: dict[str, dict[int, Standing]] = {name: {} for name in sources}
+        self.held: dict[int, Held] = {}
+        self.flush_s = Histogram(FLUSH_BOUNDS_S)
+        self.flushed_rows = 0
+        self.flushed_bytes = 0
+        self.decisions: Counter[Decision] = Counter()
+        self.outreach: Counter[Outreach] = Counter()
+        self.questions: Counter[str] = Counter()
+        self.answers: Counter[Outcome] = Counter()
+        self.models: dict[str, Model] = {}
 
     def take(self, output: Output) -> None:
         """Count an output."""
@@ -109,6 +202,8 @@ class Counters:
     def lag(self, source: str, partition: int, records: int | None, at_end: bool) -> None:
         """Note how far a partition of a source is behind."""
         self._lags[source][partition], self._ends[source][partition] = records, at_end
+        standing = self._standing(source, partition)
+        standing.lag, standing.at_end = records, at_end
         known = [lag for lag in self._lags[source].values() if lag is not None]
         count = self.sources[source]
         count.lag = sum(known) if len(known) == len(self._lags[source]) else None
@@ -120,3 +215,43 @@ class Counters:
             lags.pop(partition, None)
         for ends in self._ends.values():
             ends.pop(partition, None)
+        for standings in self.standings.values():
+            standings.pop(partition, None)
+        self.held.pop(partition, None)
+
+    def _standing(self, source: str, partition: int) -> Standing:
+        return self.standings[source].setdefault(partition, Standing())
+
+    def received(self, source: str, partition: int, stamp_ms: int, now_ms: int) -> None:
+        """Note that records of a source came now; `stamp_ms` is Kafka's timestamp of the last of them."""
+        standing = self._standing(source, partition)
+        standing.received_ms, standing.stamp_ms = now_ms, stamp_ms
+
+    def stands(
+        self,
+        source: str,
+        partition: int,
+        newest_ms: int | None,
+        watermark_ms: int | None,
+        position: int | None,
+        now_ms: int,
+    ) -> None:
+        """Note how far a partition of a source is, after its lag; `now_ms` is the wall's clock."""
+        standing = self._standing(source, partition)
+        standing.newest_ms, standing.watermark_ms = newest_ms, watermark_ms
+        standing.see(position or 0, now_ms)
+
+    def holds(self, partition: int, customers: int, timers: int) -> None:
+        """Note what a partition holds."""
+        self.held[partition] = Held(customers, timers)
+
+    def flushed(self, seconds: float, rows: int, size: int) -> None:
+        """Count a flush: how long it took, its rows and their bytes."""
+        self.flush_s.add(seconds)
+        self.flushed_rows += rows
+        self.flushed_bytes += size
+
+    def published(self, numbers: NDArray[np.int64], event_ms: NDArray[np.int64], wall_ms: int) -> None:
+        """Count changes that an event made and that are handed to the broker now, as `Ages.take` does."""
+        if self.ages is not None and len(numbers):
+            self.ages.take(numbers, event_ms, wall_ms)

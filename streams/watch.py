@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from schemas.catalogue import Segment
+from schemas.freshness import Freshness
 from schemas.records import Change, CustomerTags
+from schemas.status import WorkerStatus
 from schemas.tag_words import rules_in_words
 from schemas.values import iso
 from streams.app import Worker
 from streams.config import Clock, wall_ms
 from streams.engine.explain import Explanation
+from streams.freshness import report
+from streams.heartbeat import member_name, partitions_of, status_of
+from streams.metrics import Exposed, Reading, WorkerMetrics
 from streams.output import Overview
 from streams.web.view import FeatureView, SegmentView, SourceView, State, Summary, TagView
 
@@ -31,12 +36,21 @@ class WorkerView:
         How many records the sources will hold in the end, where that is known: then there is a progress and an end.
     clock
         Seconds that never go back.
+    statuses
+        The last one of every worker of the app, this one's included; without, it knows of itself only.
     """
 
     def __init__(
-        self, worker: Worker, expected: int | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        worker: Worker,
+        expected: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        statuses: Callable[[], Sequence[WorkerStatus]] | None = None,
     ) -> None:
         self._worker, self._expected, self._clock = worker, expected, clock
+        self._member, self._started_ms = member_name(worker.settings), wall_ms()
+        self._statuses = statuses or self._own
+        self._metrics = WorkerMetrics(lambda: Reading(worker.counters, self.freshness()))
         self._rate = Rate(clock())
         self._overview: Overview | None = None
         self._overview_at = 0.0
@@ -69,6 +83,17 @@ class WorkerView:
     def sources(self) -> list[SourceView]:
         """Every source, in the catalogue's order."""
         return [self._source(source.name, source.topic) for source in self._worker.catalogue.sources]
+
+    def freshness(self) -> Freshness:
+        """How fresh sources and tags are, over all workers that it knows of."""
+        return report(self._statuses(), self._worker.catalogue, wall_ms(), partitions_of(self._worker))
+
+    def _own(self) -> Sequence[WorkerStatus]:
+        return [status_of(self._worker, self._member, self._started_ms, wall_ms())]
+
+    def metrics(self, accept: str) -> Exposed:
+        """The worker's metrics for Prometheus, in a format that the `Accept` header allows."""
+        return self._metrics.exposed(accept)
 
     def features(self) -> list[FeatureView]:
         """Every feature, in the catalogue's order."""

@@ -9,8 +9,9 @@ from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from schemas.freshness import Freshness
 from schemas.records import SegmentChange, TagChange
-from streams.web.openapi import Health, Refusal, describe, many, one, responses
+from streams.web.openapi import Health, Refusal, describe, many, one, plain_text, responses
 from streams.web.snapshots import Snapshots
 from streams.web.view import CustomerDetail, FeatureView, SegmentView, SourceView, Summary, TagView, detail
 
@@ -31,6 +32,7 @@ def create_api(snapshots: Snapshots) -> FastAPI:
         title="livetags", version="1", description=ABOUT, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
     )
     _add_worker(app, snapshots)
+    _add_freshness(app, snapshots)
     _add_customers(app, snapshots)
     app.add_api_route(
         "/api/{rest:path}", _no_such, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
@@ -79,6 +81,27 @@ def _add_worker(app: FastAPI, snapshots: Snapshots) -> None:
     )
     async def segments() -> Response:
         return _json(snapshots.board().segments)
+
+
+def _add_freshness(app: FastAPI, snapshots: Snapshots) -> None:
+    @app.get(
+        "/api/freshness",
+        response_class=Response,
+        responses=responses(one(Freshness)),
+        summary="How fresh sources and tags are, over all workers, against what the catalogue promises",
+    )
+    async def freshness() -> Response:
+        return _json(snapshots.board().freshness)
+
+    @app.get(
+        "/metrics",
+        response_class=Response,
+        responses=plain_text("Prometheus' text format, or OpenMetrics where that is accepted"),
+        summary="The worker's metrics, for Prometheus",
+    )
+    async def metrics(request: Request) -> Response:
+        exposed = snapshots.view.metrics(request.headers.get("accept", ""))
+        return Response(exposed.body, 200, NO_STORE | {"Content-Type": exposed.content_type})
 
 
 def _add_customers(app: FastAPI, snapshots: Snapshots) -> None:

@@ -1,16 +1,15 @@
-"""The top of the page: what runs, how fast, how much, and how fresh its sources are."""
+"""The top of the page: what runs, how fast, and how much."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from streams.web import formats
-from streams.web.markup import card, text, titles
+from streams.web.markup import text
 from streams.web.snapshots import Board
-from streams.web.view import SourceView, Summary
+from streams.web.view import Summary
 from streams.web.words import Language, say, second_title, title_in
 
-STALE_S = 60.0
 FEWEST_POINTS = 30
 
 
@@ -52,12 +51,6 @@ def figures(board: Board, language: Language) -> str:
     )
 
 
-def sources_card(board: Board, language: Language) -> str:
-    """Every source: the age of its newest event, what is left to read."""
-    rows = "".join(_source(source, board.summary, language) for source in board.sources)
-    return card(say("sources", language), "", f'<ul class="sources-list">{rows}</ul>', "sources")
-
-
 def sparkline(rates: Sequence[float]) -> str:
     """The last rates as a line; nothing before there are two."""
     if len(rates) < 2 or max(rates) <= 0:
@@ -93,26 +86,3 @@ def _per_event(summary: Summary, language: Language) -> str:
     if not summary.events:
         return ""
     return text(say("per_thousand", language).format(formats.rate(1000 * summary.changes / summary.events)))
-
-
-def _source(source: SourceView, summary: Summary, language: Language) -> str:
-    lag = say("lag_unknown", language) if source.lag is None else say("lag", language).format(formats.count(source.lag))
-    end = say("at_end" if source.at_end else "reading", language)
-    name = titles({}, language, source.name)
-    topic = text(source.topic) if source.topic != source.name else ""
-    newest = f"<span>{formats.day_and_time(source.newest, summary.timezone)}</span>" if source.newest else ""
-    return (
-        f'<li data-key="source:{text(source.name)}"><div class="head"><span>{name}'
-        f' <span class="second">{topic}</span></span>{_age(source, language)}</div>'
-        f'<div class="facts"><span>{say("n_events", language).format(formats.count(source.events))}</span>'
-        f"{newest}<span>{text(lag)}</span>"
-        f'<span class="end{" done" if source.at_end else ""}">{text(end)}</span></div></li>'
-    )
-
-
-def _age(source: SourceView, language: Language) -> str:
-    if source.age_s is None:
-        return f'<span class="pill quiet">{say("nothing_read", language)}</span>'
-    age = say("ago", language).format(formats.duration(1000 * max(source.age_s, 0.0), language))
-    style = "fresh" if source.age_s < STALE_S else "quiet" if source.at_end else "stale"
-    return f'<span class="pill {style}" title="{text(say("age", language))}">{text(age)}</span>'

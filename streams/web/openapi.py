@@ -8,6 +8,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from schemas.freshness import Freshness
 from schemas.records import SegmentChange, TagChange
 from streams.web.view import CustomerDetail, FeatureView, SegmentView, SourceView, State, Summary, TagView
 
@@ -29,7 +30,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 TYPES: Final = (
     *(Health, Refusal, Summary, SourceView, FeatureView, TagView, SegmentView, TagChange, SegmentChange),
-    CustomerDetail,
+    *(CustomerDetail, Freshness),
 )
 
 
@@ -51,6 +52,11 @@ def responses(schema: dict[str, Any], *refused: int) -> dict[int | str, dict[str
         code: {"description": said[code], "content": {"application/json": {"schema": body}}}
         for code, body in schemas.items()
     }
+
+
+def plain_text(said: str) -> dict[int | str, dict[str, Any]]:
+    """What a route answers whose answer is text."""
+    return {200: {"description": said, "content": {"text/plain": {"schema": {"type": "string"}}}}}
 
 
 def describe(app: FastAPI) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Page:
             with ui.element("main").classes("cards"):
                 with ui.element("div").classes("beside"):
                     self._panel("segments")
-                    self._panel("sources")
+                    self._panel("freshness")
                 self._panel("feed", waits=True).on_pick(self._look_up)
                 self._panel("tags")
         self._build_dossier()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from streams.web import bars, dossier, feed, headline
+from streams.web import bars, dossier, feed, fresh, headline
 from streams.web.snapshots import Board, Snapshots
 from streams.web.view import detail
 from streams.web.words import Language
@@ -16,7 +16,7 @@ class Fragments(msgspec.Struct, frozen=True):
     masthead: str
     figures: str
     segments: str
-    sources: str
+    freshness: str
     feed: str
     tags: str
 
@@ -52,7 +52,7 @@ def render(board: Board, language: Language) -> Fragments:
         masthead=headline.masthead(board, language),
         figures=headline.figures(board, language),
         segments=bars.segments_card(board, language),
-        sources=headline.sources_card(board, language),
+        freshness=fresh.freshness_card(board, language),
         feed=feed.feed_card(board, language),
         tags=bars.tags_card(board, language),
     )

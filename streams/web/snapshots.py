@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import msgspec
 
 from schemas.catalogue import Unit
+from schemas.freshness import Freshness
 from schemas.records import Change
 from streams.web.trickle import Trickle
 from streams.web.view import SegmentView, SourceView, Summary, TagView, Titles, View
@@ -45,6 +46,7 @@ class Board(msgspec.Struct, frozen=True):
     rates: list[float]
     titles: dict[str, Titles]
     units: dict[str, Unit]
+    freshness: Freshness
 
 
 class _Titled(Protocol):
@@ -94,4 +96,5 @@ class Snapshots:
             rates=list(self._rates),
             titles=_titles(features, tags, segments),
             units={feature.name: feature.unit for feature in features},
+            freshness=self.view.freshness(),
         )

@@ -12,8 +12,10 @@ from typing import Protocol
 import msgspec
 
 from schemas.catalogue import TagKind, Unit
+from schemas.freshness import Freshness
 from schemas.records import Change, CustomerTags
 from streams.engine.explain import Explanation as Explanation
+from streams.metrics import Exposed
 
 Titles = dict[str, str]
 
@@ -144,6 +146,12 @@ class View(Protocol):
 
     def sources(self) -> list[SourceView]:
         """Every source, in the catalogue's order."""
+
+    def freshness(self) -> Freshness:
+        """How fresh sources and tags are, over all workers."""
+
+    def metrics(self, accept: str) -> Exposed:
+        """The worker's metrics for Prometheus, in a format that the `Accept` header allows."""
 
     def features(self) -> list[FeatureView]:
         """Every feature, in the catalogue's order."""

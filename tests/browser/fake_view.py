@@ -16,9 +16,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from schemas.catalogue import Unit
+from schemas.freshness import Freshness
 from schemas.records import Cause, Change, CustomerTags, SegmentChange, TagChange, Value, change_id
+from schemas.status import Clock
+from streams.counters import Counters
+from streams.metrics import Exposed, Reading, WorkerMetrics
 from streams.web.view import Explanation, FeatureView, SegmentView, SourceView, State, Summary, TagView
 from tests.browser.fake_data import FEATURES, SEGMENTS, FakeSegment, FakeTag
+from tests.browser.fake_fresh import SOURCES, TAGS_FRESH, WORKERS
 from tests.browser.fake_tags import TAGS
 
 START = datetime(2025, 1, 5, 1, 12, 33, 123_000, tzinfo=UTC)
@@ -68,6 +73,15 @@ class FakeView:
             SourceView("profiles", "profiles", CUSTOMERS, hour, 3_600.0, 0, True),
             SourceView("outcomes", "outcomes", 0, None, None, None, False),
         ]
+
+    def freshness(self) -> Freshness:
+        """One source flows, one is behind, one silent, one half unread; promises of every outcome."""
+        return Freshness(iso(self._now()), Clock.WALL, SOURCES, TAGS_FRESH, WORKERS)
+
+    def metrics(self, accept: str) -> Exposed:
+        """Of a worker that has done nothing yet."""
+        counters = Counters([source.name for source in self.sources()], 1)
+        return WorkerMetrics(lambda: Reading(counters, self.freshness())).exposed(accept)
 
     def features(self) -> list[FeatureView]:
         """Of the catalogue."""

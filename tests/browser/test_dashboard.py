@@ -56,7 +56,9 @@ def test_the_page_shows_tags_segments_changes_and_sources(page: Tab) -> None:
     assert "Deposit prospects" in page.text(".segments")
     assert "Large inflow" in page.text(".tags")
     assert "warming" in page.text("[data-key='tag:monetary']")
-    assert "transactions" in page.text(".sources")
+    assert "transactions" in page.text(".freshness")
+    assert "Large inflow" in page.text("[data-key='fresh:large_inflow']")
+    assert "kept" in page.text("[data-key='fresh:large_inflow']")
     assert page.ask("document.querySelectorAll('.changes > li').length") > 10
 
 

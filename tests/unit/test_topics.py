@@ -45,6 +45,11 @@ def test_what_holds_state_is_compacted_and_the_rest_expires(topics: tuple[Topic,
     assert compacted == {Role.CUSTOMER_TAGS, Role.CONTROL, Role.CHANGELOG}
 
 
+def test_controls_segments_are_closed_early_so_that_statuses_are_compacted(topics: tuple[Topic, ...]) -> None:
+    closed = {topic.role: topic.config["segment.ms"] for topic in topics if "segment.ms" in topic.config}
+    assert closed == {Role.CONTROL: "600000"}
+
+
 def test_everything_but_control_is_spread_alike(topics: tuple[Topic, ...]) -> None:
     assert {topic.role for topic in topics if topic.spread is Spread.SINGLE} == {Role.CONTROL}
     assert {topic.partitions(8) for topic in topics if topic.role is not Role.CONTROL} == {8}

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from schemas.freshness import SourceState, WorkerState
 from schemas.loading import load
 from schemas.records import SegmentChange
+from schemas.status import WorkerStatus
 from streams.config import Clock, Settings, wall_ms
 from streams.counters import LATEST, Counters
 from streams.engine.plan import build
@@ -134,6 +136,38 @@ def test_with_a_known_end_it_says_how_far_it_is(dealt_with: int, state: State, p
 def test_without_a_known_end_it_runs() -> None:
     summary = view(FakeWorker(0, 1)).summary()
     assert (summary.state, summary.progress, summary.event_time) == (State.RUNNING, None, None)
+
+
+def test_without_the_others_statuses_it_tells_of_itself() -> None:
+    worker = FakeWorker(0, 2)
+    for name in worker.counters.sources:
+        for number in worker.partitions:
+            worker.counters.lag(name, number, 0, True)
+            worker.counters.received(name, number, wall_ms(), wall_ms())
+    found = view(worker).freshness()
+    assert [one.partitions for one in found.workers] == [[0, 1]]
+    assert {source.state for source in found.sources} == {SourceState.FLOWING}
+
+
+def test_with_the_others_statuses_it_tells_of_all_workers() -> None:
+    now = wall_ms()
+    told = [
+        WorkerStatus("livetags-everything", "east", Clock.EVENT, now, now, 5.0, [0], 2),
+        WorkerStatus("livetags-everything", "west", Clock.EVENT, now, now, 5.0, [1], 2, stopped=True),
+    ]
+    found = view(FakeWorker(0, 1), statuses=lambda: told).freshness()
+    assert [(one.name, one.state) for one in found.workers] == [
+        ("east", WorkerState.WORKING),
+        ("west", WorkerState.STOPPED),
+    ]
+    assert {tuple(source.unread) for source in found.sources} == {(1,)}
+
+
+def test_metrics_are_read_from_the_counters_when_they_are_asked_for() -> None:
+    worker = FakeWorker(0, 1)
+    shown = view(worker)
+    worker.counters.events = 77
+    assert b"\nlivetags_events_applied_total 77.0\n" in shown.metrics("").body
 
 
 def test_before_it_has_its_partitions_it_starts_and_later_it_recovers() -> None:

@@ -11,7 +11,10 @@ import httpx
 import msgspec
 import pytest
 from fastapi.openapi.models import OpenAPI
+from prometheus_client import parser
+from prometheus_client.openmetrics import parser as openmetrics
 
+from schemas.freshness import Freshness
 from schemas.records import SegmentChange, TagChange
 from streams.web.api import create_api
 from streams.web.openapi import Health
@@ -82,6 +85,7 @@ ANSWERS: list[tuple[str, Any]] = [
     ("/api/features", list[FeatureView]),
     ("/api/tags", list[TagView]),
     ("/api/segments", list[SegmentView]),
+    ("/api/freshness", Freshness),
     ("/api/customers/C104711", CustomerDetail),
 ]
 
@@ -97,6 +101,32 @@ def test_every_answer_is_json_of_its_declared_type_and_is_not_stored(api: Api, a
 
 def test_summary_tells_what_the_worker_tells(api: Api, view: Counted) -> None:
     assert msgspec.convert(api.get("/api/summary").json(), Summary) == view.summary()
+
+
+def test_freshness_tells_what_the_worker_tells(api: Api, view: Counted) -> None:
+    assert msgspec.convert(api.get("/api/freshness").json(), Freshness) == view.freshness()
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type", "read"),
+    [
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8", parser.text_string_to_metric_families),
+        (
+            "application/openmetrics-text; version=1.0.0",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            openmetrics.text_string_to_metric_families,
+        ),
+    ],
+)
+def test_metrics_come_in_the_format_that_prometheus_asks_for(
+    api: Api, accept: str, content_type: str, read: Any
+) -> None:
+    answer = api.get("/metrics", headers={"accept": accept})
+    assert answer.headers["content-type"].startswith(content_type)
+    silence = next(one for one in read(answer.text) if one.name == "livetags_source_silence_seconds")
+    assert {one.labels["source"]: one.value for one in silence.samples} == {
+        "transactions": 0.3, "app_logs": 0.3, "profiles": 3590.0
+    }  # fmt: skip
 
 
 def test_health_says_where_the_worker_stands(clock: Clock) -> None:
@@ -176,7 +206,7 @@ def test_the_openapi_document_is_valid_and_every_reference_leads_somewhere(api: 
 def test_the_openapi_document_lists_every_address(api: Api) -> None:
     paths = api.get("/api/openapi.json").json()["paths"]
     said = {address.partition("?")[0] for address, _ in ANSWERS if "customers" not in address}
-    assert paths.keys() == said | {"/api/changes", "/api/customers/{customer_id}"}
+    assert paths.keys() == said | {"/api/changes", "/api/customers/{customer_id}", "/metrics"}
 
 
 def test_no_documentation_page_loads_scripts_from_elsewhere(api: Api) -> None:

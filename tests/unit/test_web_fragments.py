@@ -9,12 +9,15 @@ import msgspec
 import pytest
 
 from schemas.catalogue import TagKind, Unit
+from schemas.freshness import Freshness, Promise, SourceState
 from schemas.records import Cause, SegmentChange, TagChange, Value
-from streams.web import bars, dossier, feed, headline
+from schemas.status import Clock
+from streams.web import bars, dossier, feed, fresh, headline
 from streams.web.rendering import Rendering, render
 from streams.web.snapshots import Board, Snapshots
 from streams.web.view import CustomerDetail, Explanation, SegmentView, SourceView, State, Summary, TagView, detail
 from streams.web.words import Language
+from tests.browser.fake_fresh import SOURCES, TAGS_FRESH, WORKERS, source, tag
 from tests.browser.fake_view import FakeView
 
 EN, ZH = Language.EN, Language.ZH
@@ -44,6 +47,7 @@ def board(**changed: Any) -> Board:
         "rates": [10.0, 12.0],
         "titles": {"large_inflow": TITLE, "inflow_1h": {"en": "Inflow in 1 hour", "zh": "一小时入账"}},
         "units": {"inflow_1h": Unit.MONEY},
+        "freshness": Freshness(AT, Clock.WALL, SOURCES, TAGS_FRESH, WORKERS),
     }
     return Board(**(usual | changed))
 
@@ -123,18 +127,47 @@ def test_every_state_has_its_word(state: State) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "style", "said"),
+    ("state", "given", "style", "said"),
     [
-        (SourceView("s", "s", 1, AT, 5.0, 12, False), "fresh", "5 s ago 1 events 2025-01-05 01:12 12 behind reading"),
-        (SourceView("s", "s", 1, AT, 7200.0, 12, False), "stale", "2 h ago"),
-        (SourceView("s", "s", 1, AT, 7200.0, 0, True), "quiet", "read to its end"),
-        (SourceView("s", "s", 0, None, None, None, False), "quiet", "nothing read yet 0 events lag unknown reading"),
+        (
+            SourceState.FLOWING, {}, "fresh",
+            "transactions tx flowing 2,000 events newest event 400 ms ago 12 behind last record 300 ms ago",
+        ),
+        (SourceState.BEHIND, {"lag_s": 94.0}, "stale", "12 behind for 1 min 34 s"),
+        (SourceState.SILENT, {"lag": 0, "silence_s": 660.0}, "stale", "0 behind last record 11 min ago"),
+        (SourceState.UNREAD, {"lag": None, "unread": [1, 2]}, "broken", "nobody reads it 2,000 events"),
+        (SourceState.UNREAD, {"lag": None, "unread": [1, 2]}, "broken", "lag unknown last record 300 ms ago 2 of 8"),
+        (SourceState.UNKNOWN, {"age_s": None}, "quiet", "not known yet 2,000 events 12 behind"),
     ],
-)
-def test_a_source_tells_its_age_and_only_one_that_is_behind_is_stale(source: SourceView, style: str, said: str) -> None:
-    html = headline.sources_card(board(sources=[source]), EN)
+)  # fmt: skip
+def test_a_source_says_in_a_word_how_it_is_and_then_its_figures(
+    state: SourceState, given: dict[str, Any], style: str, said: str
+) -> None:
+    shown = Freshness(AT, Clock.WALL, [source("transactions", "tx", state, **given)], [], [])
+    html = fresh.freshness_card(board(freshness=shown), EN)
     assert f'class="pill {style}"' in html
     assert said in plain(html)
+
+
+def test_only_tags_with_a_promise_are_listed_with_what_became_of_it() -> None:
+    text = plain(fresh.freshness_card(board(), EN))
+    assert "Large inflow 大额资金流入 kept promised within 5 s 420 ms now" in text
+    assert "Interest in wealth products 理财兴趣 missed promised within 5 s 1 min 34 s now" in text
+    assert "VIP" not in text
+
+
+def test_workers_are_counted_only_where_there_is_something_to_say() -> None:
+    assert "2 workers · 1 stopped" in plain(fresh.freshness_card(board(), EN))
+    alone = Freshness(AT, Clock.WALL, SOURCES, TAGS_FRESH, WORKERS[:1])
+    assert "workers" not in plain(fresh.freshness_card(board(freshness=alone), EN))
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_every_state_of_a_source_and_a_promise_has_its_word(language: Language) -> None:
+    sources = [source(state.value, "tx", state) for state in SourceState]
+    tags = [tag(promise.name, "", "", promise) for promise in Promise]
+    html = fresh.freshness_card(board(freshness=Freshness(AT, Clock.WALL, sources, tags, [])), language)
+    assert html.count('class="pill ') == len(SourceState) + len(Promise)
 
 
 def test_one_customer_shows_what_is_so_before_what_is_not_and_why() -> None:
@@ -179,6 +212,9 @@ def test_nothing_from_outside_becomes_html() -> None:
         titles={EVIL: titles},
         units={"money": Unit.MONEY, EVIL: Unit.TIME},
         sources=[SourceView(EVIL, EVIL + "2", 1, EVIL, 1.0, 1, True)],
+        freshness=Freshness(
+            EVIL, None, [source(EVIL, EVIL, SourceState.FLOWING)], [tag(EVIL, EVIL, EVIL, Promise.KEPT)], []
+        ),
         segments=[SegmentView(EVIL, titles, titles, 1)],
     )
     why = Explanation(EVIL, titles, EVIL, EVIL, EVIL, EVIL, {EVIL: EVIL}, EVIL)

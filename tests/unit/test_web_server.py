@@ -117,6 +117,10 @@ def test_the_processs_signal_handlers_stay_as_they_were() -> None:
         signal.signal(signal.SIGTERM, before)
 
 
+def test_metrics_are_on_the_pages_port() -> None:
+    assert "# TYPE livetags_events_applied_total counter" in get("/metrics").text
+
+
 def test_a_name_that_was_made_to_point_here_is_refused() -> None:
     answer = get("/api/summary", host="evil.example")
     assert answer.status_code == 421
