@@ -13,6 +13,7 @@ def keep_compiled(data_dir: Path) -> None:
     To be called before the engine is imported; `NUMBA_CACHE_DIR`, where it is set, is left as it is.
     """
     digest = hashlib.blake2b(digest_size=8)
-    for path in sorted((Path(__file__).parent / "engine").glob("*.py")):
+    here = Path(__file__).parent
+    for path in (*sorted((here / "engine").glob("*.py")), here.parent / "models" / "transform.py"):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     os.environ.setdefault("NUMBA_CACHE_DIR", str((data_dir / "numba" / digest.hexdigest()).absolute()))

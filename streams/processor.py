@@ -18,20 +18,21 @@ from schemas.records import CustomerTags, DeadLetter, LateEvent
 from schemas.sources import MISSING, Bad, Decoded, Decoder, Incoming, Reason
 from schemas.values import iso
 from streams.arena import Arena
-from streams.engine import codec, kernel
+from streams.engine import codec, kernel, scoring
 from streams.engine.apply import Batch, Scratch
 from streams.engine.evaluate import SPARE, desk
 from streams.engine.explain import Explanation, explain
 from streams.engine.kernel import Out, Status, Verdict
 from streams.engine.layout import NOW
 from streams.engine.plan import Plan
+from streams.engine.tables import no_models
 from streams.merge import Merge, Piece, Run
 from streams.output import Dirty, Output, Overview
 from streams.say import Anchoring, Sayer
 from streams.written import Changes, Customers
 
 JSON = dict[str, Any]
-_CHANGES, _TIMERS, _AT_ONCE = 16_384, 10_000, 1_000
+_CHANGES, _TIMERS, _AT_ONCE, _NOTED = 16_384, 10_000, 1_000, 4_096
 
 
 class Partition:
@@ -59,6 +60,7 @@ class Partition:
         self._pending = Output.empty()
         self._candidate = ""
         self._empty_codes = plan.rows.empty[plan.tables.rules["said"] + 1] >> 4
+        self._models = no_models(plan.tables)
         self._out = self._make_out()
 
     def _make_out(self) -> Out:
@@ -68,7 +70,8 @@ class Partition:
             changes=np.zeros(_CHANGES + len(tables.rules), dtype=kernel.CHANGE),
             because=np.zeros(_CHANGES * 4 + len(tables.because)),
             used=np.zeros(2, dtype=np.int64),
-            desk=desk(tables, names),
+            desk=desk(tables, names, self._models),
+            notes=scoring.notes(tables, _NOTED),
             scratch=Scratch(
                 np.full(self.plan.columns + SPARE, np.nan), np.zeros(len(tables.wheres) + 1, dtype=np.bool_)
             ),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streams.engine.evaluate import FIRST, NEW, OLD, SLOT, Halves, Words, run_program, tile_of
 from streams.engine.layout import MISSING, NOW, StoreKind
-from streams.engine.plan import Tables
+from streams.engine.tables import Tables
 
 SUM_LIMIT: Final = 2**62 // 128
 _COUNT, _SUM, _MIN, _VALUES = (int(StoreKind[n]) for n in ("COUNT", "SUM", "MIN", "VALUES"))

@@ -13,14 +13,15 @@ from numba import njit
 from numpy.typing import NDArray
 
 from streams.engine.layout import MISSING, NEVER, NOW, StoreKind
-from streams.engine.plan import FeatureKind, RuleKind, Tables
 from streams.engine.program import FUSED, REGISTER_BITS, Code
+from streams.engine.scoring import next_midnight, score_level, scored
+from streams.engine.tables import FeatureKind, Models, RuleKind, Tables, no_models
 
 # Plain integers, which numba compiles in.
 _COUNT, _SUM, _MIN, _MAX, _VALUES = (int(StoreKind[n]) for n in ("COUNT", "SUM", "MIN", "MAX", "VALUES"))
 _MEAN, _DAYS, _DISTINCT, _TOP = (int(FeatureKind[n]) for n in ("MEAN", "DAYS", "DISTINCT", "TOP"))
 _STORED, _SINCE, _COMPUTE = int(FeatureKind.STORED), int(FeatureKind.SINCE), int(FeatureKind.COMPUTE)
-_WHEN, _LEVELS, _CATEGORY = int(RuleKind.WHEN), int(RuleKind.LEVELS), int(RuleKind.CATEGORY)
+_WHEN, _LEVELS, _CATEGORY, _SCORE = (int(RuleKind[n]) for n in ("WHEN", "LEVELS", "CATEGORY", "SCORE"))
 _REGISTER, _CONSTANT = int(Code.REGISTER), int(Code.CONSTANT)
 _ADD, _SUB, _MUL, _DIV, _NEGATE = (int(Code[n]) for n in ("ADD", "SUB", "MUL", "DIV", "NEGATE"))
 _CMIN, _CMAX, _ABS = int(Code.MIN), int(Code.MAX), int(Code.ABS)
@@ -31,6 +32,7 @@ _REGISTER_MASK = (1 << REGISTER_BITS) - 1
 Words: TypeAlias = NDArray[np.int64]
 Halves: TypeAlias = NDArray[np.int32]
 Doubles: TypeAlias = NDArray[np.float64]
+EVERY, LIVE, EXTRA = 0, 1, 2
 SPARE = 66
 """Every array of registers ends in this many numbers of working space: a program's stack, or the sums of an enum."""
 
@@ -46,11 +48,14 @@ class Desk(NamedTuple):
         Shape (tags + segments + 1,): the value of each, -1 for missing; last, how many differ from what the row says.
     spans
         Shape (windows, 5): where each window stands (`FIRST` to `NEW`).
+    models
+        Those in force.
     """
 
     registers: Doubles
     codes: Words
     spans: Words
+    models: Models
 
 
 FIRST, SLOT, COUNT, OLD, NEW = range(5)
@@ -58,12 +63,13 @@ FIRST, SLOT, COUNT, OLD, NEW = range(5)
 a record and after it."""
 
 
-def desk(tables: Tables, names: int) -> Desk:
-    """Working space for a plan with so many features and tags."""
+def desk(tables: Tables, names: int, models: Models | None = None) -> Desk:
+    """Working space for a plan with so many features and tags; without `models` score tags stay what they are."""
     return Desk(
         np.full(names + SPARE, np.nan),
         np.zeros(len(tables.rules) + 1, dtype=np.int64),
         np.zeros((max(1, len(tables.windows)), 5), dtype=np.int64),
+        no_models(tables) if models is None else models,
     )
 
 
@@ -295,18 +301,17 @@ def _tiled(feature: Any, stores: Any, slot: int, count: int, row: Words, row32: 
 
 
 @njit(cache=True, nogil=True)
-def read_features(
-    tables: Tables, all_of_them: bool, at: int, row: Words, row32: Halves, reals: Doubles, desk: Desk
-) -> int:
+def read_features(tables: Tables, which: int, at: int, row: Words, row32: Halves, reals: Doubles, desk: Desk) -> int:
     """Put the features' values at `at` into their registers; the moment a first tile leaves (or NEVER).
 
-    Without `all_of_them` only those that rules rest on are read. The windows are spanned already.
+    Those of `which` kind are read: `EVERY`, `LIVE` (rules rest on them), or `EXTRA` (only models do). The windows are
+    spanned already.
     """
     features, stores, spans, registers = tables.features, tables.stores, desk.spans, desk.registers
     due = NEVER
     for index in range(len(features)):
         feature = features[index]
-        if not (all_of_them or feature.live):
+        if which != EVERY and feature.live != which:
             continue
         if feature.kind == _COMPUTE:
             registers[index] = run_program(tables.steps, tables.constants, feature.start, feature.end, registers)
@@ -335,7 +340,7 @@ def read_features(
 def read_all(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, desk: Desk) -> None:
     """Put every feature's value at `at` into its register."""
     span(tables, row[NOW], at, desk.spans)
-    read_features(tables, True, at, row, row32, reals, desk)
+    read_features(tables, EVERY, at, row, row32, reals, desk)
 
 
 @njit(cache=True, nogil=True)
@@ -362,12 +367,16 @@ def _level(tables: Tables, start: int, end: int, registers: Doubles) -> int:
 
 
 @njit(cache=True, nogil=True)
-def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, desk: Desk) -> int:
+def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, rescore: bool, desk: Desk) -> int:
     """Decide every tag and segment at `at`, the windows being spanned; see `evaluate`."""
     steps, constants, ruled, sinces = tables.steps, tables.constants, tables.rules, tables.sinces
     registers, codes = desk.registers, desk.codes
     count, tags, differing = len(tables.features), len(registers) - SPARE - len(tables.features), 0
-    due = read_features(tables, False, at, row, row32, reals, desk)
+    due = read_features(tables, LIVE, at, row, row32, reals, desk)
+    if scored(desk.models):
+        due = min(due, next_midnight(at, tables.offset_ms))
+        if rescore:
+            read_features(tables, EXTRA, at, row, row32, reals, desk)
     for place in range(len(sinces)):
         since = sinces[place]
         time = row[since.stored]
@@ -388,6 +397,8 @@ def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, d
         elif rule.kind == _CATEGORY:
             value = registers[rule.start]
             code = int(value) if value == value else -1
+        elif rule.kind == _SCORE:
+            code = score_level(tables, desk.models, rule, old, registers) if rescore else old
         codes[index] = code
         differing += int(code != old)
         if index < tags:
@@ -397,15 +408,17 @@ def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, d
 
 
 @njit(cache=True, nogil=True)
-def evaluate(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, desk: Desk) -> int:
+def evaluate(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, rescore: bool, desk: Desk) -> int:
     """Decide every tag and segment at `at`; the next moment at which one may change (NEVER: none).
 
     Parameters
     ----------
     row, row32, reals
         The same row as int64 words, as int32 halves and as doubles.
+    rescore
+        Whether scores are decided anew; otherwise their tags keep what they say.
     desk
         Out: registers and codes.
     """
     span(tables, row[NOW], at, desk.spans)
-    return decide(tables, at, row, row32, reals, desk)
+    return decide(tables, at, row, row32, reals, rescore, desk)

@@ -53,7 +53,7 @@ class _Explainer:
         self.desk = desk(plan.tables, len(self.names))
         self.registers = self.desk.registers
         self.turns = self._turns()
-        evaluate(plan.tables, self.now, *self.views, self.desk)
+        evaluate(plan.tables, self.now, *self.views, False, self.desk)
         read_all(plan.tables, self.now, *self.views, self.desk)
 
     def all(self) -> list[Explanation]:
@@ -109,10 +109,10 @@ class _Explainer:
         held = [(int(self.row[self.plan.rows.said[name] + 1]) >> 4) - 1 for name in self.plan.said]
         at = self.now
         for _ in range(MOST_MOMENTS):
-            at = evaluate(self.plan.tables, at, *self.views, self.desk)
+            at = evaluate(self.plan.tables, at, *self.views, False, self.desk)
             if at == NEVER:
                 break
-            evaluate(self.plan.tables, at, *self.views, self.desk)
+            evaluate(self.plan.tables, at, *self.views, False, self.desk)
             after = self.desk.codes.tolist()
             for index, code in enumerate(held):
                 if index not in found and after[index] != code:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from schemas.records import Cause
 from streams.engine.apply import Batch, Scratch, add, advance, match, overflows, replace_profile
 from streams.engine.due import Due, set_due
-from streams.engine.evaluate import Desk, decide, evaluate, span_move
+from streams.engine.evaluate import EXTRA, Desk, decide, evaluate, read_features, span_move
 from streams.engine.layout import MISSING, NEVER, NOW, RING
-from streams.engine.plan import Tables
+from streams.engine.scoring import Notes, ask, is_asked, is_midnight, note_outcomes, room
+from streams.engine.tables import Tables
 
 CAUSES: Final = tuple(Cause)
 CHANGE: Final = np.dtype(
@@ -34,7 +35,9 @@ CHANGE: Final = np.dtype(
     ]
 )
 HOUR_MS: Final = 3_600_000
-_EVENT, _TIME, _LATE, _PROFILE = (CAUSES.index(c) + 1 for c in (Cause.EVENT, Cause.TIME, Cause.LATE, Cause.PROFILE))
+_EVENT, _TIME, _LATE, _PROFILE, _SCORE = (
+    CAUSES.index(c) + 1 for c in (Cause.EVENT, Cause.TIME, Cause.LATE, Cause.PROFILE, Cause.SCORE)
+)
 
 
 class Status(IntEnum):
@@ -77,6 +80,7 @@ class Out(NamedTuple):
     used: NDArray[np.int64]
     desk: Desk
     scratch: Scratch
+    notes: Notes
 
 
 @njit(cache=True, nogil=True)
@@ -142,14 +146,22 @@ def _commit(tables: Tables, state: State, out: Out, slot: int, at: int, cause: i
 
 @njit(cache=True, nogil=True)
 def _fire(tables: Tables, state: State, out: Out, slot: int) -> None:
-    """Let the row's next timer fire at its due time; without a change the row stays as it was."""
+    """Let the row's next timer fire at its due time."""
     at = state.due.time[slot]
+    _look_again(tables, state, out, slot, at, is_midnight(at, tables.offset_ms), _TIME, -1)
+
+
+@njit(cache=True, nogil=True)
+def _look_again(
+    tables: Tables, state: State, out: Out, slot: int, at: int, rescore: bool, cause: int, record: int
+) -> None:
+    """Decide at `at` without a record; where nothing changes the row stays as it was."""
     row, row32, reals = state.rows[slot], state.rows32[slot], state.reals[slot]
-    due = evaluate(tables, at, row, row32, reals, out.desk)
+    due = evaluate(tables, at, row, row32, reals, rescore, out.desk)
     if out.desk.codes[len(tables.rules)] > 0:
         span_move(tables, row[NOW], at, out.desk.spans)
         advance(tables, row, row32, at, out.desk.spans)
-        _commit(tables, state, out, slot, at, _TIME, -1)
+        _commit(tables, state, out, slot, at, cause, record)
         state.dirty[slot] = True
     set_due(state.due, slot, due)
 
@@ -167,6 +179,22 @@ def fire_due(tables: Tables, state: State, out: Out, limit: int, most: int) -> b
         _fire(tables, state, out, slot)
         fired += 1
     return False
+
+
+@njit(cache=True, nogil=True)
+def rescore(tables: Tables, state: State, out: Out, first: int, end: int, floor: int) -> int:
+    """Decide scores anew from slot `first` on, at `floor` or the row's own now if that is later; the next slot.
+
+    To be called when no timer is due at or before `floor`. Stops early where there is no room for more changes.
+    """
+    for slot in range(first, end):
+        now = state.rows[slot, NOW]
+        if now == MISSING:
+            continue
+        if not _room(tables, out):
+            return slot
+        _look_again(tables, state, out, slot, max(now, floor), True, _SCORE, 0)
+    return end
 
 
 @njit(cache=True, nogil=True)
@@ -188,7 +216,7 @@ def _judge(tables: Tables, row: NDArray[np.int64], batch: Batch, i: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _take(tables: Tables, state: State, batch: Batch, i: int, out: Out) -> bool:
+def _take(tables: Tables, state: State, batch: Batch, i: int, skew_ms: int, out: Out) -> bool:
     """Apply record i to its row; False where a sum would overflow (nothing is changed then)."""
     slot = batch.slot[i]
     row, row32, spans = state.rows[slot], state.rows32[slot], out.desk.spans
@@ -201,6 +229,9 @@ def _take(tables: Tables, state: State, batch: Batch, i: int, out: Out) -> bool:
         match(tables, batch, i, out.scratch)
         if overflows(tables, row, batch, i, in_time, out.scratch, spans):
             return False
+    if not source.profile and source.outcomes < source.outcomes_end:
+        mark = watermark(state.clock, skew_ms)
+        note_outcomes(tables, source, out.scratch.matches, row, slot, time, max(now, time), mark, out.notes)
     if fresh:
         advance(tables, row, row32, time, spans)
     if source.profile:
@@ -242,18 +273,22 @@ def apply_batch(
             if not _room(tables, out):
                 return i
             _fire(tables, state, out, slot)
-        if not _room(tables, out):
+        if not _room(tables, out) or not room(tables, out.notes):
             return i
         before = row[NOW]
-        if not _take(tables, state, batch, i, out):
+        if not _take(tables, state, batch, i, skew_ms, out):
             verdict.status[i] = _OVERFLOW
             continue
         cause = _EVENT if before == MISSING or time >= before else _LATE
         if tables.sources[batch.source[i]].profile:
             cause = _PROFILE
         at = row[NOW]
-        due = decide(tables, at, row, state.rows32[slot], state.reals[slot], out.desk)
+        row32, reals = state.rows32[slot], state.reals[slot]
+        due = decide(tables, at, row, row32, reals, True, out.desk)
         _commit(tables, state, out, slot, at, cause, i)
+        if cause == _EVENT and is_asked(tables, row, at):
+            read_features(tables, EXTRA, at, row, row32, reals, out.desk)
+            ask(tables, row, slot, at, out.desk.registers, out.notes)
         set_due(state.due, slot, due)
         if time != MISSING:
             _confirm(state.clock, time, slot)
@@ -267,7 +302,7 @@ def set_due_of(tables: Tables, state: State, first: int, end: int, out: Out) -> 
         row = state.rows[slot]
         due = NEVER
         if row[NOW] != MISSING:
-            due = evaluate(tables, row[NOW], row, state.rows32[slot], state.reals[slot], out.desk)
+            due = evaluate(tables, row[NOW], row, state.rows32[slot], state.reals[slot], False, out.desk)
         set_due(state.due, slot, due)
         for index in range(len(tables.rules)):
             state.said[index, row[tables.rules[index].said + 1] >> 4] += 1

@@ -2,7 +2,7 @@
 
 A row is `int64[width]`. Word 0 is its now; then per source the newest event time and the ring of applied ids; then
 the stores (tiles and other partial aggregates that features are read from, shared where features allow); then two
-words per tag and segment: since when, and value with cause. Names live here only.
+words per tag and segment: since when, and value with cause; then two per target. Names live here only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MISSING: Final = -(2**63)
 NEVER: Final = 2**63 - 1
 RING: Final = 16
 NOW: Final = 0
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 
 class StoreKind(IntEnum):
@@ -59,6 +59,8 @@ SOURCE: Final = np.dtype(
         ("uses", "i8"),
         ("uses_end", "i8"),
         ("fields", "i8"),
+        ("outcomes", "i8"),
+        ("outcomes_end", "i8"),
     ]
 )
 USE: Final = np.dtype([("store", "i8"), ("where", "i8")])
@@ -93,6 +95,7 @@ class Rows(msgspec.Struct, frozen=True):
     ring: dict[str, int]
     stores: dict[StoreKey, int]
     said: dict[str, int]
+    targets: dict[str, int]
 
 
 def store_words(key: StoreKey) -> int:
@@ -179,7 +182,9 @@ def lay_out(catalogue: Catalogue, readings: dict[str, Reading]) -> Rows:
         said[name] = take([MISSING, said_word(0 if catalogue.tag(name).boolean else -1, 0)])
     for segment in catalogue.segments:
         said[segment.name] = take([MISSING, said_word(0, 0)])
-    return Rows(len(empty), np.array(empty, dtype=np.int64), newest, ring, stores, said)
+    # When the customer was last asked about, and whether such a question may be open.
+    targets = {target.name: take([MISSING, 0]) for target in catalogue.targets}
+    return Rows(len(empty), np.array(empty, dtype=np.int64), newest, ring, stores, said, targets)
 
 
 def said_word(code: int, cause: int) -> int:
@@ -193,7 +198,7 @@ def fingerprint(catalogue: Catalogue) -> str:
         catalogue,
         title={},
         triggers=(),
-        targets=(),
+        targets=tuple(msgspec.structs.replace(t, title={}, refresh_ms=0, prior=0.0) for t in catalogue.targets),
         version=0,
         features=tuple(msgspec.structs.replace(f, title={}) for f in catalogue.features),
         tags=tuple(

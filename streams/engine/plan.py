@@ -2,57 +2,34 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas import rules
-from schemas.catalogue import Aggregation, Catalogue, Category, Feature, FieldKind, Levels, Segment, Source, Tag, When
+from schemas.catalogue import (
+    Aggregation,
+    Catalogue,
+    Category,
+    Feature,
+    FieldKind,
+    Levels,
+    Score,
+    Segment,
+    Source,
+    Tag,
+    When,
+)
 from schemas.loading_tags import rests_on
 from schemas.rules import Expr, Op
 from streams.engine import layout
 from streams.engine.layout import RANGE, SOURCE, STORE, TILED, USE, WINDOW, Reading, Rows, StoreKey
 from streams.engine.program import Programs
+from streams.engine.tables import FEATURE, RULE, SINCE, FeatureKind, RuleKind, Tables
+from streams.engine.target_plan import Targets
 
-
-class FeatureKind(IntEnum):
-    """How a feature is read from its stores."""
-
-    TILES, MEAN, DAYS, DISTINCT, TOP, STORED, SINCE, COMPUTE = 0, 1, 2, 3, 4, 5, 6, 7
-
-
-class RuleKind(IntEnum):
-    """How a tag or segment is decided."""
-
-    WHEN, LEVELS, CATEGORY, WAITS = 0, 1, 2, 3
-
-
-FEATURE: Final = np.dtype(
-    [
-        ("kind", "i8"),
-        ("store", "i8"),
-        ("counts", "i8"),
-        ("scale", "f8"),
-        ("start", "i8"),
-        ("end", "i8"),
-        ("live", "i8"),
-    ]
-)
-RULE: Final = np.dtype(
-    [
-        ("kind", "i8"),
-        ("said", "i8"),
-        ("hold", "i8"),
-        ("start", "i8"),
-        ("end", "i8"),
-        ("because", "i8"),
-        ("because_end", "i8"),
-    ]
-)
-SINCE: Final = np.dtype([("stored", "i8"), ("after", "i8")])
 FEATURE_KIND: Final = {
     Aggregation.MEAN: FeatureKind.MEAN,
     Aggregation.DAYS: FeatureKind.DAYS,
@@ -64,33 +41,6 @@ FEATURE_KIND: Final = {
     Aggregation.SINCE_FIRST: FeatureKind.SINCE,
     Aggregation.COMPUTE: FeatureKind.COMPUTE,
 }
-
-
-class Tables(NamedTuple):
-    """What the kernel reads; every array is data, none is compiled in.
-
-    `windows` are the distinct pairs of tile width and number, with the stores of each in `window_stores`.
-    `steps` are packed (`pack`). `fields` holds each column's divisor (0 for a double by bits) from
-    `field_starts[source]` on; `levels` holds the programs of level tags, an empty one for `otherwise`; `because`
-    holds registers.
-    """
-
-    offset_ms: int
-    windows: NDArray[Any]
-    window_stores: NDArray[np.int64]
-    sources: NDArray[Any]
-    stores: NDArray[Any]
-    uses: NDArray[Any]
-    wheres: NDArray[Any]
-    fields: NDArray[np.float64]
-    field_starts: NDArray[np.int64]
-    features: NDArray[Any]
-    rules: NDArray[Any]
-    levels: NDArray[Any]
-    because: NDArray[np.int64]
-    sinces: NDArray[Any]
-    steps: NDArray[np.int64]
-    constants: NDArray[np.float64]
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -167,6 +117,7 @@ class _Builder:
         self.windows = {pair: i for i, pair in enumerate(dict.fromkeys((key.width_ms, key.tiles) for key in tiled))}
         self.registers = registers_of(catalogue)
         self.text_codes = self._text_codes()
+        self.targets = Targets(catalogue, rows, self.features)
 
     def plan(self) -> Plan:
         catalogue = self.catalogue
@@ -192,17 +143,27 @@ class _Builder:
         live: set[str] = set()
         for item in items:
             live |= set(because_names(item)) if isinstance(item, Segment) else rests_on(item.rule)
+        return self._with_bases(live & self.features.keys())
+
+    def _with_bases(self, names: set[str]) -> set[str]:
+        """Those features and what computed ones of them rest on."""
+        found = set(names)
         for feature in reversed(self.catalogue.features):
-            if feature.name in live and feature.compute is not None:
-                live |= {name.name for name in rules.names_in(feature.compute)}
-        return live & self.features.keys()
+            if feature.name in found and feature.compute is not None:
+                found |= {name.name for name in rules.names_in(feature.compute)}
+        return found
 
     def _tables(self, items: list[Tag | Segment], because: tuple[tuple[str, ...], ...], live: set[str]) -> Tables:
-        live_stores = {key for name in live for key in self.readings[name].stores}
+        wanted = self._with_bases(self.targets.features())
+        live_stores = {key for name in live | wanted for key in self.readings[name].stores}
         uses, wheres, sources, fields, starts = self._sources()
-        features = np.array([self._feature(f, f.name in live) for f in self.catalogue.features], dtype=FEATURE)
+        features = np.array(
+            [self._feature(f, 1 if f.name in live else 2 * (f.name in wanted)) for f in self.catalogue.features],
+            dtype=FEATURE,
+        )
         ruled, levels = self._rules(items, because)
         windows, window_stores = self._windows()
+        targets, inputs, outcomes, thresholds = self.targets.tables()
         return Tables(
             offset_ms=self.catalogue.offset_ms,
             windows=windows,
@@ -218,6 +179,10 @@ class _Builder:
             levels=levels,
             because=np.array([self.registers[n] for names in because for n in names], dtype=np.int64),
             sinces=self._sinces(items),
+            targets=targets,
+            inputs=inputs,
+            outcomes=outcomes,
+            thresholds=thresholds,
             steps=pack(self.programs.steps),
             constants=np.array(self.programs.constants or [0.0]),
         )
@@ -255,6 +220,7 @@ class _Builder:
             fields += [self._divisor(field.kind, field.decimals) for field in source.fields]
             mine = [key for key in self.stores if source.name in key.sources]
             conditions = list(dict.fromkeys(key.where for key in mine if key.where is not None))
+            conditions = list(dict.fromkeys([*conditions, *self.targets.wheres(source)]))
             wheres += [self._where(where, source) for where in conditions]
             uses += [(self.stores[key], conditions.index(key.where) if key.where else -1) for key in mine]
             sources.append(
@@ -268,6 +234,7 @@ class _Builder:
                     first_use,
                     len(uses),
                     len(source.fields),
+                    *self.targets.answer(source, conditions),
                 )
             )
         return (
@@ -306,7 +273,7 @@ class _Builder:
             codes[source.name] = texts
         return codes
 
-    def _feature(self, feature: Feature, live: bool) -> tuple[float, ...]:
+    def _feature(self, feature: Feature, live: int) -> tuple[float, ...]:
         start = end = 0
         if feature.compute is not None:
             start, end = self.programs.add(feature.compute, self.registers, self._word)
@@ -322,12 +289,13 @@ class _Builder:
     def _rules(
         self, items: list[Tag | Segment], because: tuple[tuple[str, ...], ...]
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        ruled: list[tuple[int, ...]] = []
+        ruled: list[tuple[float, ...]] = []
         levels: list[tuple[int, int]] = []
         place = 0
         for item, names in zip(items, because, strict=True):
             hold, rule = (0, When(item.rule)) if isinstance(item, Segment) else (item.hold_ms, item.rule)
-            start = end = 0
+            start = end = target = 0
+            margin = 0.0
             match rule:
                 case When(rule=expr):
                     kind = RuleKind.WHEN
@@ -338,9 +306,13 @@ class _Builder:
                     end = len(levels)
                 case Category(of=of):
                     kind, start = RuleKind.CATEGORY, self.registers[of]
+                case Score():
+                    kind, margin = RuleKind.SCORE, rule.margin
+                    start, end, target = self.targets.levels(rule)
                 case _:
                     kind = RuleKind.WAITS
-            ruled.append((int(kind), self.rows.said[item.name], hold, start, end, place, place + len(names)))
+            said = self.rows.said[item.name]
+            ruled.append((int(kind), said, hold, start, end, place, place + len(names), target, margin))
             place += len(names)
         return np.array(ruled, dtype=RULE), np.array(levels, dtype=RANGE)
 
