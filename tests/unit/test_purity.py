@@ -14,7 +14,7 @@ PYTHON = sorted(
 )
 
 
-@pytest.mark.parametrize("module", ["streams.engine.kernel", "streams.engine.explain", "models"])
+@pytest.mark.parametrize("module", ["streams.engine.kernel", "streams.engine.explain", "streams.triggers", "models"])
 def test_importing_it_brings_neither_faust_nor_a_kafka_client(module: str) -> None:
     code = f"import sys, {module}; print([m for m in ('faust', 'aiokafka', 'kafka', 'nicegui') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
