@@ -134,7 +134,7 @@ class Triggers:
             return
         if state.waiting is not None:
             out.append(telling.decision(key, state.waiting, SUPERSEDED, now_ms))
-        case = Case(key.customer, pending.change_at_ms, state.sent_ms)
+        case = Case(key.customer, pending.change_at_ms, state.sent_ms, pending.change_id in state.waited)
         self._carry_out(policy, key, state, pending, policy.decide(case, now_ms, known), now_ms, out)
 
     def _back(self, policy: Policy, key: Key, pending: Pending, now_ms: int, out: list[Outcome]) -> None:
@@ -231,29 +231,27 @@ class Triggers:
         told = set()
         for decision in decisions:
             told.add(decision.id)
-            if decision.verdict is Verdict.HELD_BACK:
-                self._settle(Key(decision.trigger, decision.customer_id), decision.change_id, decision.change_at)
-        untold = []
-        for request in requests:
-            key = Key(request.trigger, request.customer_id)
-            state = self._settle(key, request.change_id, request.change_at)
-            if state is not None:
+            if decision.verdict is Verdict.SENT:
+                continue  # it counts as sent where its request is there, and only there
+            if state := self._state(decision.trigger, decision.customer_id):
+                state.learn(decision.change_id, parse_iso(decision.change_at, datetime.UTC), decision.verdict)
+        sent = {request.id: request for request in requests}.values()
+        for request in sent:
+            if state := self._state(request.trigger, request.customer_id):
+                fresh = state.learn(request.change_id, parse_iso(request.change_at, datetime.UTC), Verdict.SENT)
                 sent_ms = parse_iso(request.decided_at, datetime.UTC)
-                state.note_sent(sent_ms, self._policies[key.trigger].kept_sends)
-            decision = telling.decision_of(request)
-            if decision.id not in told:
-                untold.append(decision)
-        return untold
+                if fresh or sent_ms not in state.sent_ms:
+                    state.note_sent(sent_ms, self._policies[request.trigger].kept_sends)
+        said = map(telling.decision_of, sent)
+        return [decision for decision in said if decision.id not in told]
 
-    def _settle(self, key: Key, change_id: str, change_at: str) -> State | None:
-        """The state that did not know yet that the change is decided; None where it did."""
-        if key.trigger not in self._policies:
+    def _state(self, trigger: str, customer: str) -> State | None:
+        """The state to take something over into; None where the trigger is gone."""
+        if trigger not in self._policies:
             return None
-        state = self._states.get(key) or self._new(key)
-        if not state.settle(change_id, parse_iso(change_at, datetime.UTC)):
-            return None
+        key = Key(trigger, customer)
         self._unsaved[key] = None
-        return state
+        return self._states.get(key) or self._new(key)
 
     def forget(self, customer: str) -> None:
         """Forget all about a customer (erasure); a waiting request is called off by the erasure's own changes."""

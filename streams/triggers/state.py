@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from schemas.outreach import Verdict
 from schemas.records import Value
 
 _SEPARATOR = "\x1f"  # no trigger's name can hold it
@@ -49,12 +50,15 @@ class State(msgspec.Struct, omit_defaults=True):
         Every change before it is decided: a customer's changes of a segment come in the order of their times.
     decided
         Ids of decided changes at `mark_ms`, and of later ones that `remember` brought, with the changes' times.
+    waited
+        Ids of later changes that `remember` brought as waiting, with their times: they come again to be decided.
     sent_ms
         When requests were made, ascending; only those that cooldown or cap can still ask for.
     """
 
     mark_ms: int = -(2**62)
     decided: dict[str, int] = {}
+    waited: dict[str, int] = {}
     sent_ms: list[int] = []
     waiting: Pending | None = None
 
@@ -67,6 +71,7 @@ class State(msgspec.Struct, omit_defaults=True):
         if at_ms > self.mark_ms:
             self.mark_ms = at_ms
             self.decided = {other: other_ms for other, other_ms in self.decided.items() if other_ms >= at_ms}
+            self.waited = {other: other_ms for other, other_ms in self.waited.items() if other_ms >= at_ms}
         self.decided[change_id] = at_ms
 
     def note_sent(self, at_ms: int, kept: int) -> None:
@@ -75,9 +80,14 @@ class State(msgspec.Struct, omit_defaults=True):
         self.sent_ms.sort()
         del self.sent_ms[: max(0, len(self.sent_ms) - kept)]
 
-    def settle(self, change_id: str, at_ms: int) -> bool:
-        """Take over from a topic that a change was decided; False where that is known already."""
-        if self.waiting is not None and self.waiting.change_id == change_id:
+    def learn(self, change_id: str, at_ms: int, verdict: Verdict) -> bool:
+        """Take over from a topic what was decided of a change; False where that is known already."""
+        waits = self.waiting is not None and self.waiting.change_id == change_id
+        if verdict is Verdict.WAITING:
+            if not waits and not self.repeats(change_id, at_ms):
+                self.waited[change_id] = at_ms
+            return False
+        if waits:
             self.waiting = None
             return True
         if self.repeats(change_id, at_ms):
@@ -87,8 +97,8 @@ class State(msgspec.Struct, omit_defaults=True):
 
     @property
     def ahead(self) -> bool:
-        """Whether changes that are decided already have yet to come again."""
-        return any(at_ms > self.mark_ms for at_ms in self.decided.values())
+        """Whether changes that `remember` brought have yet to come again."""
+        return any(at_ms > self.mark_ms for at_ms in (*self.decided.values(), *self.waited.values()))
 
 
 encode = msgspec.msgpack.Encoder().encode
