@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from schemas.catalogue import Catalogue, Crossing, Trigger
@@ -33,7 +35,7 @@ segments:
 """
 
 
-def trigger(name: str = "call", **settings: object) -> Trigger:
+def trigger(name: str = "call", **settings: Any) -> Trigger:
     """A trigger without limits on entering `busy`, but for these settings."""
     plain = Trigger(name, {"en": name, "zh": name}, "busy", Crossing.ENTER, "phone", None)
     return msgspec.structs.replace(plain, **settings)

@@ -138,11 +138,12 @@ class Triggers:
         self._carry_out(policy, key, state, pending, policy.decide(case, now_ms, known), now_ms, out)
 
     def _back(self, policy: Policy, key: Key, pending: Pending, now_ms: int, out: list[Outcome]) -> None:
-        """The customer crosses the border the other way: what waits is called off."""
-        state = self._states.get(key)
-        if state is None or not self._note(key, state, pending):
-            return
-        if state.waiting is not None:
+        """The customer crosses the border the other way: what waits is called off.
+
+        Noted even where nothing waits, so that it calls nothing off when it comes again behind a newer change.
+        """
+        state = self._states.get(key) or self._new(key)
+        if self._note(key, state, pending) and state.waiting is not None:
             out.append(telling.decision(key, state.waiting, policy.crossed_back, now_ms))
             state.waiting = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def requests(outcomes: list[Outcome]) -> list[OutreachRequest]:
     return [one for one in outcomes if isinstance(one, OutreachRequest)]
 
 
-def of(**settings: object) -> Triggers:
+def of(**settings: Any) -> Triggers:
     """One trigger `call` with these settings."""
     return Triggers(catalogue(trigger(**settings)))
 
@@ -61,7 +62,7 @@ def of(**settings: object) -> Triggers:
     ],
 )
 def test_the_first_rule_that_says_no_gives_the_reason(
-    settings: dict[str, object], facts: Facts, now_ms: int, verdict: Verdict, why: Why
+    settings: dict[str, Any], facts: Facts, now_ms: int, verdict: Verdict, why: Why
 ) -> None:
     outcomes = of(**settings).consider(change(NOON), now_ms, facts)
     assert said(outcomes) == [(verdict, why)]
@@ -182,7 +183,7 @@ def test_two_triggers_on_one_segment_decide_each_for_itself_in_the_catalogues_or
 # ------------------------------------------------------------------------------------------------------------ waiting
 
 
-def waiting(**settings: object) -> Triggers:
+def waiting(**settings: Any) -> Triggers:
     """A trigger with a request of 22:00 that waits for 09:00."""
     triggers = of(**{"quiet": NIGHT, "consent": "has_agreed"} | settings)
     (decision,) = triggers.consider(change(TEN_PM), TEN_PM, YES)
@@ -218,7 +219,7 @@ def test_a_request_of_the_night_is_made_as_the_quiet_hours_end() -> None:
     ],
 )
 def test_everything_is_decided_again_when_the_waiting_ends(
-    settings: dict[str, object], facts: Facts, now_ms: int, verdict: Verdict, why: Why
+    settings: dict[str, Any], facts: Facts, now_ms: int, verdict: Verdict, why: Why
 ) -> None:
     triggers = waiting(**settings)
     assert said(triggers.advance(now_ms, facts)) == [(verdict, why)]

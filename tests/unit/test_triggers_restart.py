@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import pytest
 
@@ -206,7 +207,7 @@ def test_requests_of_triggers_that_are_gone_are_of_no_concern() -> None:
         ({"expires_ms": 9 * DAY, "cooldown_ms": 7 * DAY}, 9 * DAY),
     ],
 )
-def test_old_requests_are_forgotten_when_nothing_can_ask_for_them(settings: dict[str, object], kept_ms: int) -> None:
+def test_old_requests_are_forgotten_when_nothing_can_ask_for_them(settings: dict[str, Any], kept_ms: int) -> None:
     triggers, table = Triggers(catalogue(trigger(**settings))), Table()
     triggers.consider(change(NOON), NOON, YES)
     flush(triggers, table)
