@@ -71,5 +71,5 @@ def request_id(trigger: str, change_id: str) -> str:
 
 def decision_id(trigger: str, change_id: str, verdict: Verdict, why: Why) -> str:
     """The id of a decision."""
-    text = "\x1f".join((trigger, change_id, verdict.value, why.value))
+    text = "\x1f".join((trigger, change_id, verdict, why))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

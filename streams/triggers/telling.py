@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+
 from schemas.catalogue import Trigger
 from schemas.outreach import OutreachRequest, TriggerDecision, Verdict, Why, decision_id, request_id
 from schemas.values import iso
 from streams.triggers.policy import Ruling
 from streams.triggers.state import Key, Pending
+
+# A request and its decision say the same moments, and so do the triggers of one change.
+_iso = functools.lru_cache(maxsize=256)(iso)
 
 
 def request(trigger: Trigger, customer: str, pending: Pending, now_ms: int) -> OutreachRequest:
@@ -18,9 +23,9 @@ def request(trigger: Trigger, customer: str, pending: Pending, now_ms: int) -> O
         customer_id=customer,
         segment=pending.segment,
         change_id=pending.change_id,
-        change_at=iso(pending.change_at_ms),
-        decided_at=iso(now_ms),
-        expires_at=iso(pending.change_at_ms + trigger.expires_ms),
+        change_at=_iso(pending.change_at_ms),
+        decided_at=_iso(now_ms),
+        expires_at=_iso(pending.change_at_ms + trigger.expires_ms),
         because=pending.because,
     )
 
@@ -33,11 +38,11 @@ def decision(key: Key, pending: Pending, ruling: Ruling, now_ms: int) -> Trigger
         customer_id=key.customer,
         segment=pending.segment,
         change_id=pending.change_id,
-        change_at=iso(pending.change_at_ms),
-        decided_at=iso(now_ms),
+        change_at=_iso(pending.change_at_ms),
+        decided_at=_iso(now_ms),
         verdict=ruling.verdict,
         why=ruling.why,
-        until=None if ruling.until_ms is None else iso(ruling.until_ms),
+        until=None if ruling.until_ms is None else _iso(ruling.until_ms),
     )
 
 
