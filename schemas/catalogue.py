@@ -226,17 +226,49 @@ class Target(msgspec.Struct, frozen=True):
     prior: float = 0.02
 
 
+class Crossing(StrEnum):
+    """Which way a customer crosses a segment's border."""
+
+    ENTER, LEAVE = "enter", "leave"
+
+
+class Cap(msgspec.Struct, frozen=True):
+    """At most `most` requests within any `per_ms`."""
+
+    most: int
+    per_ms: int
+
+
+class QuietHours(msgspec.Struct, frozen=True):
+    """From `start_minute` of the local day to before `end_minute`; over midnight where the end is the smaller."""
+
+    start_minute: int
+    end_minute: int
+
+
 class Trigger(msgspec.Struct, frozen=True):
-    """The policy that turns a segment's change into an outreach request."""
+    """The policy that turns a segment's change into an outreach request.
+
+    Attributes
+    ----------
+    consent
+        The boolean feature or tag that says whether the customer agreed; None for service messages, which need none.
+    expires_ms
+        How long after the change a request may still be carried out.
+    holdout
+        The share of customers who get none, so that the effect can be measured.
+    """
 
     name: str
     title: dict[str, str]
     segment: str
-    change: str
+    change: Crossing
     channel: str
+    consent: str | None
+    expires_ms: int = 86_400_000
     cooldown_ms: int = 0
-    cap: tuple[int, int] | None = None
-    quiet: tuple[int, int] | None = None
+    cap: Cap | None = None
+    quiet: QuietHours | None = None
     holdout: float = 0.0
 
 
@@ -269,3 +301,7 @@ class Catalogue(msgspec.Struct, frozen=True):
     def tag(self, name: str) -> Tag:
         """The tag of that name."""
         return next(tag for tag in self.tags if tag.name == name)
+
+    def trigger(self, name: str) -> Trigger:
+        """The trigger of that name."""
+        return next(trigger for trigger in self.triggers if trigger.name == name)

@@ -10,10 +10,10 @@ from typing import Final
 from schemas.catalogue import Catalogue
 from schemas.document import Document, Map
 from schemas.loading_features import load_features
-from schemas.loading_outreach import load_triggers
 from schemas.loading_sources import load_sources
 from schemas.loading_tags import load_segments, load_tags
 from schemas.loading_targets import load_targets
+from schemas.loading_triggers import load_triggers
 from schemas.problems import CatalogueError, Problem, nearest
 
 TOP: Final = (
@@ -69,7 +69,7 @@ def loads(text: str, file: str = "catalogue.yaml") -> Catalogue:
     tags = load_tags(top, features, exponent)
     segments = load_segments(top, features, tags, exponent)
     targets = load_targets(top, sources, features, exponent)
-    triggers = load_triggers(top)
+    triggers = load_triggers(top, sources, features, tags)
     if document.problems:
         raise CatalogueError(document.problems)
     return Catalogue(

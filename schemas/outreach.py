@@ -21,14 +21,16 @@ class Why(StrEnum):
 
     NONE = ""
     NO_CONSENT, COOLDOWN, CAP = "no consent", "cooldown", "cap reached"
-    QUIET, EXPIRED, LEFT = "quiet hours", "expired", "no longer in the segment"
-    HOLDOUT, CAUSE = "held out for comparison", "the change came from a definition, not from the customer"
+    QUIET, EXPIRED = "quiet hours", "expired"
+    LEFT, RETURNED, SUPERSEDED = "no longer in the segment", "back in the segment", "a newer change took its place"
+    HOLDOUT, CAUSE = "held out for comparison", "not the customer's doing"
+    WITHDRAWN = "the trigger was changed while this waited"
 
 
 class OutreachRequest(msgspec.Struct, frozen=True, gc=False):
     """A request to contact a customer; whoever carries it out does so before `expires_at`.
 
-    Times are ISO 8601 in UTC; `change_id` and `change_at` are those of the segment change behind it.
+    Times are ISO 8601 in UTC; `change_id`, `change_at` and `because` are those of the segment change behind it.
     """
 
     id: str
@@ -39,14 +41,15 @@ class OutreachRequest(msgspec.Struct, frozen=True, gc=False):
     change_id: str
     change_at: str
     decided_at: str
-    expires_at: str | None
+    expires_at: str
     because: dict[str, Value]
 
 
 class TriggerDecision(msgspec.Struct, frozen=True, gc=False):
     """What was decided about a change, and why; a change that waits for the end of quiet hours is decided again.
 
-    `until` is when a waiting one will be looked at again, or when a cooldown ends.
+    `until` is when a waiting one will be looked at again, when a cooldown ends or a cap has room again, or, of an
+    expired one, when the quiet hours end that outlast it; null where there is no such moment.
     """
 
     id: str
@@ -68,5 +71,5 @@ def request_id(trigger: str, change_id: str) -> str:
 
 def decision_id(trigger: str, change_id: str, verdict: Verdict, why: Why) -> str:
     """The id of a decision."""
-    text = "\x1f".join((trigger, change_id, verdict.value, why.value))
+    text = "\x1f".join((trigger, change_id, verdict, why))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -23,6 +23,7 @@ class Role(StrEnum):
 
     SOURCE, TAG_CHANGES, SEGMENT_CHANGES = "source", "tag-changes", "segment-changes"
     CUSTOMER_TAGS, DEAD_LETTERS, LATE_EVENTS = "customer-tags", "dead-letters", "late-events"
+    OUTREACH, TRIGGER_DECISIONS = "outreach", "trigger-decisions"
     CONTROL, CHANGELOG = "control", "changelog"
 
 
@@ -96,6 +97,8 @@ _OUTPUTS = (
     (Role.CUSTOMER_TAGS, "CustomerTags", Cleanup.COMPACT, "all that is said about a customer, the newest state"),
     (Role.DEAD_LETTERS, "DeadLetter", Cleanup.DELETE, "a record that could not be read, whole, and why"),
     (Role.LATE_EVENTS, "LateEvent", Cleanup.DELETE, "a record too late to count"),
+    (Role.OUTREACH, "OutreachRequest", Cleanup.DELETE, "a request to contact a customer"),
+    (Role.TRIGGER_DECISIONS, "TriggerDecision", Cleanup.DELETE, "why a change led to a request, or did not"),
 )
 
 

@@ -258,14 +258,17 @@ def _outcome(target: Target) -> str:
 
 
 def _triggers(catalogue: Catalogue) -> Table:
-    table = _table("Triggers", "name", "when a customer", "channel", "limits")
+    table = _table("Triggers", "name", "when a customer", "channel", "consent", "limits")
     for trigger in catalogue.triggers:
-        limits = [f"cooldown {format_duration(trigger.cooldown_ms)}"] if trigger.cooldown_ms else []
-        limits += [f"{trigger.cap[0]} per {format_duration(trigger.cap[1])}"] if trigger.cap else []
-        limits += [f"quiet {_clock(trigger.quiet[0])}-{_clock(trigger.quiet[1])}"] if trigger.quiet else []
+        cap, quiet = trigger.cap, trigger.quiet
+        limits = [f"expires after {format_duration(trigger.expires_ms)}"]
+        limits += [f"cooldown {format_duration(trigger.cooldown_ms)}"] if trigger.cooldown_ms else []
+        limits += [f"{cap.most} per {format_duration(cap.per_ms)}"] if cap else []
+        limits += [f"quiet {_clock(quiet.start_minute)}-{_clock(quiet.end_minute)}"] if quiet else []
         limits += [f"hold-out {trigger.holdout:.0%}"] if trigger.holdout else []
         when = f"{trigger.change}s {trigger.segment}"
-        table.add_row(*map(Text, (trigger.name, when, trigger.channel, ", ".join(limits))))
+        consent = trigger.consent or "not needed"
+        table.add_row(*map(Text, (trigger.name, when, trigger.channel, consent, ", ".join(limits))))
     return table
 
 

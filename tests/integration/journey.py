@@ -69,7 +69,8 @@ class Journey:
 
     def _profile(self, rows: pd.DataFrame) -> pd.DataFrame:
         fields = ["age", "income", "kids_count", "home_ownership"]
-        return rows.join(self.profiles[fields].astype(object), on="household")
+        # The data hold no consent.
+        return rows.join(self.profiles[fields].astype(object), on="household").assign(agreed_to_offers=None)
 
 
 def _add_purchases(found: pd.DataFrame, lines: pd.DataFrame) -> None:

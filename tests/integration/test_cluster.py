@@ -83,5 +83,5 @@ async def test_the_topics_command_creates_and_lists(
 
     assert "missing" in said()
     said("--create")
-    assert said("--json").count('"found": 3') == len(_topics(bench, Role.SOURCE)) + 5
+    assert said("--json").count('"found": 3') == len(_topics(bench, Role.SOURCE)) + 7
     assert f"{bench.name}-changelog" in said("--offline", "--json")

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.catalogue import Aggregation, Catalogue, FieldKind, Score, TagKind, Unit, When
+from schemas.catalogue import (
+    Aggregation,
+    Cap,
+    Catalogue,
+    Crossing,
+    FieldKind,
+    QuietHours,
+    Score,
+    TagKind,
+    Trigger,
+    Unit,
+    When,
+)
 from schemas.durations import DAY, HOUR, MINUTE
 from schemas.loading import loads
 from schemas.problems import CatalogueError
@@ -151,7 +163,14 @@ targets:
 segments:
   s: {when: c == '5' and d == 'high'}
 triggers:
-  call: {on: {segment: s, change: leave}, channel: phone, cap: 3 per 30d, quiet: '21:30-09:00', holdout: 10%}"""
+  call:
+    on: {segment: s, change: leave}
+    channel: phone
+    consent: a
+    expires: 2h
+    cap: 3 per 30d
+    quiet: '21:30-09:00'
+    holdout: 10%"""
     catalogue = small("  city: {source: profiles, last: city}", tags)
     kinds = [tag.kind for tag in catalogue.tags]
     assert kinds == [TagKind.BEHAVIOUR, TagKind.LIFECYCLE, TagKind.VALUE, TagKind.PREDICTED, TagKind.STATIC]
@@ -163,7 +182,34 @@ triggers:
     assert (target.label.within_ms, target.label.arrives_within_ms, target.example_every_ms) == (30 * DAY, DAY, 7 * DAY)
     assert (target.refresh_ms, target.prior) == (DAY, 0.02)
     (trigger,) = catalogue.triggers
-    assert (trigger.cap, trigger.quiet, trigger.holdout, trigger.change) == ((3, 30 * DAY), (1290, 540), 0.1, "leave")
+    assert trigger == Trigger(
+        name="call",
+        title={"en": "call", "zh": "call"},
+        segment="s",
+        change=Crossing.LEAVE,
+        channel="phone",
+        consent="a",
+        expires_ms=2 * HOUR,
+        cooldown_ms=0,
+        cap=Cap(3, 30 * DAY),
+        quiet=QuietHours(1290, 540),
+        holdout=0.1,
+    )
+
+
+def test_a_trigger_says_whose_consent_it_needs_or_that_it_needs_none() -> None:
+    rest = """segments: {s: {when: paid > 1}}
+tags: {yes_please: {when: paid > 1}}
+triggers:
+  a: {on: {segment: s}, consent: agreed}
+  b: {on: {segment: s}, consent: yes_please}
+  c: {on: {segment: s}, consent: none, expires: 90s}"""
+    triggers = small("  agreed: {source: profiles, last: vip}", rest).triggers
+    assert [(trigger.consent, trigger.expires_ms) for trigger in triggers] == [
+        ("agreed", DAY),
+        ("yes_please", DAY),
+        (None, 90_000),
+    ]
 
 
 def test_a_target_says_how_often_its_model_is_renewed_and_what_to_expect_before_any_answer() -> None:

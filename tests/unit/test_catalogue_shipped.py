@@ -75,13 +75,28 @@ def test_every_tag_has_an_owner_and_a_definition_that_both_sides_read(name: str)
 
 
 @BOTH
-def test_every_feature_is_used_by_a_tag_segment_or_target(name: str) -> None:
+def test_every_feature_is_used_by_a_tag_segment_target_or_trigger(name: str) -> None:
     catalogue = shipped(name)
     named = {name for tag in catalogue.tags for name in rests_on(tag.rule)}
     named |= {name.name for segment in catalogue.segments for name in rules.names_in(segment.rule)}
     named |= {name for target in catalogue.targets for name in target.features}
+    named |= {trigger.consent for trigger in catalogue.triggers if trigger.consent is not None}
     used = set(base(catalogue, named).features)
     assert {feature.name for feature in catalogue.features} - used == set()
+
+
+@BOTH
+def test_every_trigger_asks_for_consent_has_a_cooldown_and_a_hold_out(name: str) -> None:
+    for trigger in shipped(name).triggers:
+        assert trigger.consent is not None
+        assert trigger.cooldown_ms > 0
+        assert 0 < trigger.holdout < 1
+
+
+def test_the_bank_calls_who_is_about_to_leave() -> None:
+    followed = {trigger.segment: trigger.channel for trigger in shipped("bank").triggers}
+    assert followed["churn_watch"] == "relationship-manager"
+    assert followed["leaving_funds"] == "phone"
 
 
 @BOTH

@@ -15,7 +15,8 @@ PYTHON = sorted(
 
 
 @pytest.mark.parametrize(
-    "module", ["streams.engine.kernel", "streams.engine.explain", "models.labels", "models.trainer"]
+    "module",
+    ["streams.engine.kernel", "streams.engine.explain", "streams.triggers", "models.labels", "models.trainer"],
 )
 def test_importing_it_brings_neither_faust_nor_a_kafka_client(module: str) -> None:
     code = f"import sys, {module}; print([m for m in ('faust', 'aiokafka', 'kafka', 'nicegui') if m in sys.modules])"

@@ -25,7 +25,7 @@ def topics(catalogue: Catalogue) -> tuple[Topic, ...]:
     return topics_of(catalogue, LOG)
 
 
-def test_a_catalogue_has_its_sources_five_outputs_control_and_the_changelog(topics: tuple[Topic, ...]) -> None:
+def test_a_catalogue_has_its_sources_seven_outputs_control_and_the_changelog(topics: tuple[Topic, ...]) -> None:
     assert [topic.name for topic in topics] == [
         "pay",
         "look",
@@ -35,6 +35,8 @@ def test_a_catalogue_has_its_sources_five_outputs_control_and_the_changelog(topi
         "customer-tags",
         "dead-letters",
         "late-events",
+        "outreach",
+        "trigger-decisions",
         "control",
         "livetags-everything-changelog-1-01234567",
     ]
