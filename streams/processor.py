@@ -20,10 +20,11 @@ from schemas.values import iso
 from streams.arena import Arena
 from streams.engine import codec, kernel, scoring
 from streams.engine.apply import Batch, Scratch
-from streams.engine.evaluate import SPARE, desk
+from streams.engine.evaluate import desk
 from streams.engine.explain import Explanation, explain
 from streams.engine.kernel import Out, Status, Verdict
 from streams.engine.layout import NOW
+from streams.engine.machine import SPARE
 from streams.engine.plan import Plan
 from streams.engine.tables import no_models
 from streams.merge import Merge, Piece, Run

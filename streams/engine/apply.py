@@ -8,8 +8,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from streams.engine.evaluate import FIRST, NEW, OLD, SLOT, Halves, Words, run_program, tile_of
+from streams.engine.evaluate import FIRST, NEW, OLD, SLOT, Halves, Words, tile_of
 from streams.engine.layout import MISSING, NOW, StoreKind
+from streams.engine.machine import run_program
 from streams.engine.tables import Tables
 
 SUM_LIMIT: Final = 2**62 // 128

@@ -13,9 +13,10 @@ from schemas.records import Value
 from schemas.rule_text import conditions, unparse
 from schemas.rules import Expr
 from schemas.values import iso, named_value, said_value
-from streams.engine.evaluate import desk, evaluate, read_all, run_program
+from streams.engine.evaluate import desk, evaluate, read_all
 from streams.engine.kernel import CAUSES
 from streams.engine.layout import NEVER, NOW
+from streams.engine.machine import run_program
 from streams.engine.plan import Plan, pack, registers_of, rule_exprs, word_code
 from streams.engine.program import Programs
 
