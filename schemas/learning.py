@@ -96,3 +96,8 @@ def question_id(customer: str, target: str, at_ms: int) -> str:
     """The id of a question and of its answer: the same on every replay."""
     text = "\x1f".join((customer, target, str(at_ms)))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def model_key(group: str, target: str) -> str:
+    """The key of a target's snapshots on the control topic, which apps share."""
+    return f"model/{group}/{target}"
