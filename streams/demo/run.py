@@ -23,10 +23,11 @@ from schemas.catalogue import Catalogue
 from schemas.topics import Changelog, Role, topics_of
 from streams.broker import Embedded
 from streams.cluster import Admin
+from streams.demo.child import DemoFailed
 from streams.demo.dataset import Dataset
 from streams.demo.feed import Feed
 from streams.demo.gauge import Gauge, gauge
-from streams.demo.member import DemoFailed, Member, Reading
+from streams.demo.member import Member, Reading
 from streams.demo.story import EXPLAINED, Pick, Teller, picks, tell
 
 READ_EVERY_S: Final = 0.5
