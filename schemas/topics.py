@@ -25,6 +25,7 @@ class Role(StrEnum):
     CUSTOMER_TAGS, DEAD_LETTERS, LATE_EVENTS = "customer-tags", "dead-letters", "late-events"
     OUTREACH, TRIGGER_DECISIONS = "outreach", "trigger-decisions"
     CONTROL, CHANGELOG = "control", "changelog"
+    TRAINING_EXAMPLES, TRAINER_CHANGELOG = "training-examples", "trainer-changelog"
 
 
 class Spread(StrEnum):

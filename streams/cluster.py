@@ -157,9 +157,10 @@ def shared_partitions(topics: tuple[Topic, ...], found: dict[str, Found], wanted
     return numbers.pop() if numbers else wanted
 
 
-def rebuild_command(catalogue_file: str) -> str:
-    """The command that drops the state and computes it anew."""
-    return f"livetags worker {catalogue_file} --rebuild"
+def rebuild_command(catalogue_file: str, changelog: Role = Role.CHANGELOG) -> str:
+    """The command that drops the state behind a changelog and computes it anew."""
+    process = "trainer" if changelog is Role.TRAINER_CHANGELOG else "worker"
+    return f"livetags {process} {catalogue_file} --rebuild"
 
 
 async def prepare(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,8 +18,11 @@ import numpy as np
 from aiokafka import AIOKafkaProducer
 from numpy.typing import NDArray
 
+from schemas.learning import Example, Question
+from schemas.outreach import OutreachRequest, TriggerDecision
 from schemas.records import DeadLetter, LateEvent
 from schemas.topics import LARGE_RECORDS, Role
+from schemas.values import iso
 from streams.cluster import Cluster
 from streams.record_batch import Frame
 from streams.written import Changes, Customers, Written
@@ -71,6 +74,7 @@ class Writer:
         self._open: Any = None
         self._queue: deque[_Pending] = deque()
         self._uncut: Cut = []
+        self._last: asyncio.Future[Any] | None = None
         self._sending = asyncio.Lock()
         self.waiting_since: float | None = None
 
@@ -124,6 +128,13 @@ class Writer:
             while self._queue:
                 pending = self._queue.popleft()
                 pending.answer = await self._sender.send_batch(pending.batch, self.topic, partition=self._partition)
+                self._last = pending.answer
+
+    async def settled(self) -> None:
+        """Wait until the broker has all that was handed to the producer."""
+        if self._last is not None:
+            await self._last
+            self._last = None
 
     async def acknowledged(self, cut: Cut) -> Acknowledged:
         """Send what is left, wait until the broker has that cut, and return where it lies."""
@@ -140,17 +151,35 @@ class Writer:
 
 
 class Emitter:
-    """The output topics of one partition."""
+    """The output topics of one partition.
+
+    Requests for outreach are acknowledged before the decisions that speak of them are sent.
+    """
 
     def __init__(
-        self, sender: AIOKafkaProducer, cluster: Cluster, partition: int, source: str, ends: dict[str, int]
+        self,
+        sender: AIOKafkaProducer,
+        cluster: Cluster,
+        partition: int,
+        source: str,
+        ends: dict[str, int],
+        targets: Sequence[str] = (),
     ) -> None:
-        """`source` is the CloudEvents source, `ends` the ends of the topics as the last marker has them."""
+        """`source` is the CloudEvents source, `ends` the ends of the topics as the last marker has them.
+
+        Examples of `targets` go to one partition each, in their order.
+        """
         self._ends = dict(ends)
-        self._headers = {role: [kind, ("ce_source", source.encode()), _VERSION, _JSON] for role, kind in _TYPES.items()}
-        self._writers = {
+        constant = [("ce_source", source.encode()), _VERSION, _JSON]
+        self._headers = {role: [("ce_type", kind), *constant] for role, kind in _TYPES.items()}
+        self._writers: dict[Role, Writer] = {
             role: Writer(sender, cluster.named(role), partition, self._headers[role] if role in _PAGED else None)
             for role in _TYPES
+            if role is not Role.TRAINING_EXAMPLES
+        }
+        self._examples = {
+            target: Writer(sender, cluster.named(Role.TRAINING_EXAMPLES), number)
+            for number, target in enumerate(targets)
         }
         self._encode = msgspec.json.Encoder().encode
 
@@ -160,6 +189,14 @@ class Emitter:
             role = _KINDS[type(record)]
             headers = [("ce_id", _id(record).encode()), ("ce_time", _time(record).encode()), *self._headers[role]]
             self._writers[role].add(_key(record), self._encode(record), headers)
+
+    def add_examples(self, examples: Iterable[Example]) -> None:
+        """Put questions and answers into the open batches of their targets."""
+        constant, encode = self._headers[Role.TRAINING_EXAMPLES], self._encode
+        for example in examples:
+            at = example.at if isinstance(example, Question) else example.known_at
+            headers = [("ce_id", example.id.encode()), ("ce_time", iso(at).encode()), *constant]
+            self._examples[example.target].add(example.customer_id.encode(), encode(example), headers)
 
     def add_changes(self, changes: Changes) -> None:
         """Put changes into the open batches of the two topics, in their order."""
@@ -172,21 +209,36 @@ class Emitter:
 
     def due(self, linger_s: float) -> bool:
         """Whether a batch has waited that long."""
-        waits = [writer.waiting_since for writer in self._writers.values() if writer.waiting_since is not None]
+        writers = (*self._writers.values(), *self._examples.values())
+        waits = [writer.waiting_since for writer in writers if writer.waiting_since is not None]
         return bool(waits) and time.monotonic() - min(waits) >= linger_s
 
     async def send(self) -> None:
         """Send every open batch."""
-        for writer in self._writers.values():
+        for role, writer in self._writers.items():
+            if role is Role.TRIGGER_DECISIONS and writer.waiting_since is not None:
+                await self._writers[Role.OUTREACH].settled()
+            await writer.send()
+        for writer in self._examples.values():
             await writer.send()
 
     def cut(self, *roles: Role) -> dict[Role, Cut]:
         """What was added since the cut before, for those topics or all."""
-        return {role: self._writers[role].cut() for role in roles or self._writers}
+        cut = {role: self._writers[role].cut() for role in roles or self._writers}
+        if not roles:
+            cut[Role.TRAINING_EXAMPLES] = [pending for writer in self._examples.values() for pending in writer.cut()]
+        return cut
 
     async def acknowledged(self, cut: dict[Role, Cut]) -> dict[str, int]:
         """The end of each topic as of its latest cut, once the broker has this one."""
         for role, batches in cut.items():
+            if role is Role.TRAINING_EXAMPLES:
+                for writer in self._examples.values():
+                    await writer.send()
+                for pending in batches:
+                    if pending.answer is not None:
+                        await pending.answer
+                continue
             writer = self._writers[role]
             written = await writer.acknowledged(batches)
             if written.end >= 0:
@@ -194,28 +246,41 @@ class Emitter:
         return dict(self._ends)
 
 
-Record = DeadLetter | LateEvent
+Record = DeadLetter | LateEvent | OutreachRequest | TriggerDecision
 
-_KINDS: dict[type, Role] = {DeadLetter: Role.DEAD_LETTERS, LateEvent: Role.LATE_EVENTS}
+_KINDS: dict[type, Role] = {
+    DeadLetter: Role.DEAD_LETTERS,
+    LateEvent: Role.LATE_EVENTS,
+    OutreachRequest: Role.OUTREACH,
+    TriggerDecision: Role.TRIGGER_DECISIONS,
+}
 _PAGED = (Role.TAG_CHANGES, Role.SEGMENT_CHANGES, Role.CUSTOMER_TAGS)
 _TYPES = {
-    Role.TAG_CHANGES: ("ce_type", b"livetags.tag-change"),
-    Role.SEGMENT_CHANGES: ("ce_type", b"livetags.segment-change"),
-    Role.CUSTOMER_TAGS: ("ce_type", b"livetags.customer-tags"),
-    Role.DEAD_LETTERS: ("ce_type", b"livetags.dead-letter"),
-    Role.LATE_EVENTS: ("ce_type", b"livetags.late-event"),
+    Role.TAG_CHANGES: b"livetags.tag-change",
+    Role.SEGMENT_CHANGES: b"livetags.segment-change",
+    Role.CUSTOMER_TAGS: b"livetags.customer-tags",
+    Role.DEAD_LETTERS: b"livetags.dead-letter",
+    Role.LATE_EVENTS: b"livetags.late-event",
+    Role.OUTREACH: b"livetags.outreach-request",
+    Role.TRIGGER_DECISIONS: b"livetags.trigger-decision",
+    Role.TRAINING_EXAMPLES: b"livetags.training-example",
 }
 
 
 def _id(record: Record) -> str:
     """An id that is the same when the record is written again."""
+    if isinstance(record, OutreachRequest | TriggerDecision):
+        return record.id
     return f"{record.topic}/{record.partition}/{record.offset}"
 
 
 def _time(record: Record) -> str:
     """The record's own time, or now where that can't be known."""
-    if isinstance(record, LateEvent):
-        return record.event_time
+    match record:
+        case LateEvent():
+            return record.event_time
+        case OutreachRequest() | TriggerDecision():
+            return record.decided_at
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from schemas.learning import Example
 from schemas.records import Change, DeadLetter, LateEvent
 from streams.written import Changes
 
@@ -14,6 +15,7 @@ class Output(msgspec.Struct):
     written: list[Changes]
     dead: list[DeadLetter]
     late: list[LateEvent]
+    examples: list[Example]
     applied: int = 0
     duplicates: int = 0
     superseded: int = 0
@@ -22,13 +24,14 @@ class Output(msgspec.Struct):
     @classmethod
     def empty(cls) -> Output:
         """Nothing yet."""
-        return cls([], [], [])
+        return cls([], [], [], [])
 
     def join(self, other: Output) -> None:
         """Add what came out of a later step."""
         self.written += other.written
         self.dead += other.dead
         self.late += other.late
+        self.examples += other.examples
         self.applied += other.applied
         self.duplicates += other.duplicates
         self.superseded += other.superseded
@@ -37,6 +40,14 @@ class Output(msgspec.Struct):
     def changes(self) -> list[Change]:
         """Every change, decoded."""
         return [change for page in self.written for change in page]
+
+
+class Rescored(msgspec.Struct):
+    """What came of a slice of customers scored anew, the next slot, and whether more are left."""
+
+    output: Output
+    next_slot: int
+    more: bool
 
 
 class Dirty(msgspec.Struct):

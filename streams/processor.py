@@ -5,19 +5,18 @@ Everything of a partition is here and nothing else is: `streams.app` feeds it fr
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from aiokafka.partitioner import murmur2
 from numpy.typing import NDArray
 
-from schemas.catalogue import Source
-from schemas.records import CustomerTags, DeadLetter, LateEvent
-from schemas.sources import MISSING, Bad, Decoded, Decoder, Incoming, Reason
+from schemas.learning import ModelSnapshot
+from schemas.records import CustomerTags, LateEvent
+from schemas.sources import MISSING, Bad, Incoming, Reason
 from schemas.values import iso
 from streams.arena import Arena
+from streams.asking import Asker
 from streams.engine import codec, kernel, scoring
 from streams.engine.apply import Batch, Scratch
 from streams.engine.evaluate import desk
@@ -27,10 +26,11 @@ from streams.engine.layout import NOW
 from streams.engine.machine import SPARE
 from streams.engine.plan import Plan
 from streams.engine.tables import no_models
+from streams.intake import Intake, readable
 from streams.merge import Merge, Piece, Run
-from streams.output import Dirty, Output, Overview
+from streams.output import Dirty, Output, Overview, Rescored
 from streams.say import Anchoring, Sayer
-from streams.written import Changes, Customers
+from streams.written import Customers
 
 JSON = dict[str, Any]
 _CHANGES, _TIMERS, _AT_ONCE, _NOTED = 16_384, 10_000, 1_000, 4_096
@@ -53,15 +53,16 @@ class Partition:
         self._numbers = {source.name: number for number, source in enumerate(catalogue.sources)}
         # A record without an id is named by its hash, which says so itself.
         self._prefixes = [f"{source.name}:" if source.id else source.name for source in catalogue.sources]
-        self._decoders = [Decoder(catalogue, s, plan.text_codes[s.name]) for s in catalogue.sources]
+        self._intake = Intake(plan, partition, partitions, keyed, self.arena.slots)
+        self._asker = Asker(plan, self.arena)
         self._merge = Merge(len(catalogue.sources))
         self._positions: dict[str, int] = {}
         self._passed: dict[str, int] = {}
         self._newest = [MISSING] * len(catalogue.sources)
-        self._pending = Output.empty()
         self._candidate = ""
         self._empty_codes = plan.rows.empty[plan.tables.rules["said"] + 1] >> 4
         self._models = no_models(plan.tables)
+        self.models: dict[str, ModelSnapshot] = {}
         self._out = self._make_out()
 
     def _make_out(self) -> Out:
@@ -81,41 +82,10 @@ class Partition:
     def push(self, source: str, records: Sequence[Incoming]) -> None:
         """Decode a source's next records, in offset order, and queue them; bad ones come out with the next step."""
         number = self._numbers[source]
-        decoded = self._decode(number, records)
+        decoded = self._intake.decode(number, records)
         self._merge.push(number, decoded, records)
         if len(decoded.times) == 0 and records and self._merge.queued(number) == 0:
             self._passed[source] = records[-1].offset + 1
-
-    def _decode(self, number: int, records: Sequence[Incoming]) -> Decoded:
-        decoded = self._decoders[number].decode(records, self.keyed)
-        source = self.plan.catalogue.sources[number]
-        if self.partitions > 1 and self.keyed:
-            self._check_partition(source, decoded)
-        self._pending.dead += [self._dead(source, records[bad.index], bad) for bad in decoded.bad]
-        return decoded
-
-    def _check_partition(self, source: Source, decoded: Decoded) -> None:
-        """Set aside records of customers that do not hash to this partition (Kafka's murmur2)."""
-        known = self.arena.slots
-        strangers = [customer for customer in set(decoded.customers) if customer not in known]
-        lost = {c for c in strangers if (murmur2(c.encode()) & 0x7FFFFFFF) % self.partitions != self.partition}
-        wrong = [i for i, customer in enumerate(decoded.customers) if customer in lost] if lost else []
-        if not wrong:
-            return
-        expected = "a key that Kafka's default partitioner puts here; or 'rekey: true' on the source"
-        decoded.bad += [Bad(int(decoded.index[i]), Reason.WRONG_PARTITION, source.key, expected) for i in wrong]
-        keep = np.setdiff1d(np.arange(len(decoded.customers)), wrong)
-        decoded.customers = [decoded.customers[i] for i in keep]
-        decoded.ids = [decoded.ids[i] for i in keep]
-        decoded.index, decoded.times = decoded.index[keep], decoded.times[keep]
-        decoded.id_hashes, decoded.removed = decoded.id_hashes[keep], decoded.removed[keep]
-        decoded.values = decoded.values[keep]
-
-    def _dead(self, source: Source, record: Incoming, bad: Bad) -> DeadLetter:
-        value, encoding = _readable(record.value)
-        key = _readable(record.key)[0]
-        place = (source.name, source.topic, self.partition, record.offset)
-        return DeadLetter(*place, bad.reason.value, bad.field, bad.expected, key, value, encoding)
 
     def ended(self, source: str, at_end: bool) -> None:
         """Whether a source has been read to its end; otherwise the others wait for it when it has nothing queued."""
@@ -130,7 +100,7 @@ class Partition:
         piece = self._merge.take(limit)
         self._positions |= self._passed
         self._passed.clear()
-        output, self._pending = self._pending, Output.empty()
+        output = self._begun()
         if piece is not None and len(piece.order):
             output.join(self._apply(piece))
             output.more = True
@@ -138,7 +108,7 @@ class Partition:
 
     def feed(self, records: Iterable[tuple[str, Incoming]]) -> Output:
         """Apply records in the order given, whatever their times: for replays in arrival order."""
-        given: list[list[Incoming]] = [[] for _ in self._decoders]
+        given: list[list[Incoming]] = [[] for _ in self._numbers]
         order: list[tuple[int, int]] = []
         for source, record in records:
             number = self._numbers[source]
@@ -148,22 +118,27 @@ class Partition:
         places: list[dict[int, int]] = [{} for _ in given]
         for number, some in enumerate(given):
             if some:
-                decoded = self._decode(number, some)
+                decoded = self._intake.decode(number, some)
                 runs[number] = Run(decoded, some, decoded.times)
                 places[number] = {int(index): place for place, index in enumerate(decoded.index)}
         numbers = {number: i for i, number in enumerate(runs)}
         good = [(numbers[n], places[n][i]) for n, i in order if i in places[n]]
-        output, self._pending = self._pending, Output.empty()
+        output = self._begun()
         if good:
             both = np.array(good, dtype=np.int64)
             output.join(self._apply(Piece(both[:, 0], both[:, 1], list(runs.values()), list(runs))))
         return output
 
+    def _begun(self) -> Output:
+        """An output with what was set aside meanwhile."""
+        output = Output.empty()
+        output.dead = self._intake.take_dead()
+        return output
+
     def _apply(self, piece: Piece) -> Output:
-        batch = self._batch(piece)
+        batch, output = self._batch(piece), Output.empty()
         count = len(batch.slot)
         verdict = Verdict(np.zeros(count, dtype=np.int8), np.zeros(count, dtype=np.int64))
-        written: list[Changes] = []
         prefixes = [self._prefixes[number] for number in piece.numbers]
         ids = [run.decoded.ids for run in piece.runs]
 
@@ -172,15 +147,14 @@ class Partition:
             return [prefixes[run] + ids[run][place] for run, place in pairs]
 
         start = 0
-        while start < len(batch.slot):
+        while start < count:
             start = kernel.apply_batch(
                 self.plan.tables, self.arena.state, batch, verdict, start, self.plan.skew_ms, self._out
             )
-            if start < len(batch.slot):
-                self._drain(written, anchors)
-        self._fire(kernel.watermark(self.arena.state.clock, self.plan.skew_ms), written, anchors)
-        output = self._account(piece, verdict)
-        output.written = written
+            if start < count:
+                self._drain(output, anchors)
+        self._fire(int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms)), output, anchors)
+        self._account(piece, verdict, output)
         return output
 
     def _batch(self, piece: Piece) -> Batch:
@@ -216,9 +190,9 @@ class Partition:
         self.arena.count_new(first, self._empty_codes)
         return given
 
-    def _account(self, piece: Piece, verdict: Verdict) -> Output:
+    def _account(self, piece: Piece, verdict: Verdict, output: Output) -> None:
         """Count what became of the records, set aside the late ones, move the positions."""
-        output, status = Output.empty(), verdict.status
+        status = verdict.status
         output.applied = int(np.count_nonzero(status == Status.APPLIED))
         output.duplicates = int(np.count_nonzero(status == Status.DUPLICATE))
         output.superseded = int(np.count_nonzero((status == Status.SUPERSEDED) | (status == Status.IGNORED)))
@@ -229,7 +203,7 @@ class Partition:
             record = run.records[int(run.decoded.index[place])]
             if status[i] == Status.OVERFLOW:
                 bad = Bad(0, Reason.OVERFLOW, "", "sums below 2^55 minor units")
-                output.dead.append(self._dead(source, record, bad))
+                output.dead.append(self._intake.dead(source, record, bad))
             else:
                 times = iso(int(run.decoded.times[place])), iso(int(verdict.newest[i]))
                 where = source.topic, self.partition, record.offset
@@ -240,7 +214,7 @@ class Partition:
                         *where,
                         times[0],
                         times[1],
-                        _readable(record.value)[0] or "",
+                        readable(record.value)[0] or "",
                     )
                 )
         for number, run in enumerate(piece.runs):
@@ -253,7 +227,6 @@ class Partition:
                 done = last + 1 == len(run.decoded.times)
                 record = run.records[-1] if done else run.records[int(run.decoded.index[last])]
                 self._positions[self.plan.catalogue.sources[piece.numbers[number]].name] = record.offset + 1
-        return output
 
     def _reached(self, number: int, newest: int) -> None:
         if newest > self._newest[number]:
@@ -264,28 +237,66 @@ class Partition:
         found = self._newest[self._numbers[source]]
         return None if found == MISSING else found
 
-    def _drain(self, written: list[Changes], anchors: Anchoring) -> None:
+    def _drain(self, output: Output, anchors: Anchoring) -> None:
         changes = self.sayer.drain(self._out, anchors)
         if changes is not None:
-            written.append(changes)
+            output.written.append(changes)
+        output.examples += self._asker.drain(self._out.notes)
 
-    def _fire(self, limit: int, written: list[Changes], anchors: Anchoring) -> None:
+    def _fire(self, limit: int, output: Output, anchors: Anchoring) -> None:
+        """Let everything happen that is due at or before `limit`."""
         more = True
         while more:
             more = kernel.fire_due(self.plan.tables, self.arena.state, self._out, limit, _TIMERS)
-            self._drain(written, anchors)
+            self._drain(output, anchors)
+        output.examples += self._asker.advance(limit)
 
     def advance(self, to_ms: int) -> Output:
         """Let time pass: every timer due at or before `to_ms` fires."""
-        output, self._pending = self._pending, Output.empty()
-        self._fire(to_ms, output.written, _no_anchors)
+        output = self._begun()
+        self._fire(to_ms, output, _no_anchors)
         return output
+
+    def adopt(self, snapshot: ModelSnapshot) -> bool:
+        """Score with this model from now on, where it is a newer one that may be shown; whether it is.
+
+        `rescore` then brings the customers up to it.
+        """
+        names = [target.name for target in self.plan.catalogue.targets]
+        held = self.models.get(snapshot.target)
+        if snapshot.target not in names or not snapshot.ready or (held and held.version >= snapshot.version):
+            return False
+        index = names.index(snapshot.target)
+        target = self.plan.catalogue.targets[index]
+        if tuple(snapshot.features) != target.features:
+            return False
+        first, end = self.plan.tables.targets[index][["inputs", "inputs_end"]].tolist()
+        self._models.weights[first:end], self._models.means[first:end] = snapshot.weights, snapshot.means
+        self._models.bias[index], self._models.ready[index] = snapshot.bias, True
+        self.models[snapshot.target] = snapshot
+        self.sayer.ready(snapshot.target)
+        return True
+
+    def rescore(self, first: int, anchor: str, most: int = _TIMERS) -> Rescored:
+        """Decide the scores of the next customers anew; `anchor` is what brought the model, for the changes' ids."""
+        output, end, floor = self._begun(), min(first + most, len(self.arena)), self.watermark
+        while first < end:
+            first = kernel.rescore(
+                self.plan.tables, self.arena.state, self._out, first, end, MISSING if floor is None else floor
+            )
+            self._drain(output, lambda _: [anchor])
+        return Rescored(output, first, first < len(self.arena))
 
     @property
     def watermark(self) -> int | None:
         """The partition's watermark in ms, None before the first record."""
         found = int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms))
         return None if found == MISSING else found
+
+    def event_now(self) -> int:
+        """The newest confirmed event time in ms; 0 before the first record."""
+        found = self.watermark
+        return 0 if found is None else found + self.plan.skew_ms
 
     def positions(self) -> dict[str, int]:
         """Per source the offset after the last record that was applied or set aside."""
@@ -353,6 +364,21 @@ class Partition:
         for first in range(0, len(changed), _AT_ONCE):
             yield self.sayer.customers(changed[first : first + _AT_ONCE])
 
+    def holds(self, name: str, customer: str) -> bool | None:
+        """What a boolean tag, segment or stored feature says of a customer now; None where that is not known."""
+        slot = self.arena.slots.get(customer)
+        if slot is None or self.arena.state.rows[slot, NOW] == MISSING:
+            return None
+        return self.sayer.holds(name, self.arena.state.rows[slot])
+
+    def labels_entries(self) -> list[tuple[bytes, bytes | None]]:
+        """What changed of the open questions since the last call."""
+        return self._asker.take_entries()
+
+    def load_labels(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
+        """Go on with the open questions of a table."""
+        self._asker.load(entries)
+
     def overview(self) -> Overview:
         """How many customers say what."""
         tags, segments = self.sayer.counts()
@@ -361,13 +387,3 @@ class Partition:
 
 def _no_anchors(records: NDArray[np.int64]) -> list[str]:
     return []
-
-
-def _readable(value: bytes | None) -> tuple[str | None, str]:
-    """Bytes as text, or as base64 where they are no UTF-8, and which of the two."""
-    if value is None:
-        return None, "utf-8"
-    try:
-        return value.decode(), "utf-8"
-    except UnicodeDecodeError:
-        return base64.b64encode(value).decode(), "base64"

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.catalogue import Score
 from schemas.values import saying
 from streams.arena import Arena
 from streams.engine import words as texts
@@ -15,6 +16,7 @@ from streams.engine import write
 from streams.engine.evaluate import desk, read_rows
 from streams.engine.ink import ESCAPED
 from streams.engine.kernel import Out
+from streams.engine.layout import MISSING
 from streams.engine.plan import Plan
 from streams.engine.write import Anchors, Page, Reals
 from streams.written import Changes, Customers
@@ -32,6 +34,7 @@ class Sayer:
         inks = self.words.items["ink"].tolist()
         whole = [n for n in range(len(catalogue.features)) if inks[n] in (texts.Ink.WHOLE, texts.Ink.MONEY)]
         self._whole = {n: saying(catalogue.features[n], catalogue.exponent) for n in whole}
+        self._features = {feature.name: index for index, feature in enumerate(catalogue.features)}
         self._places = {name: index for index, name in enumerate(plan.said)}
         self._desk = desk(plan.tables, len(catalogue.features) + len(catalogue.tags))
         self._sinces = np.array([plan.rows.said[name] for name in plan.said], dtype=np.int64)
@@ -39,6 +42,20 @@ class Sayer:
         self._work = write.work_space()
         self._encode = msgspec.json.Encoder().encode
         self.status = {tag.name: "warming" for tag in catalogue.tags if tag.waits}
+
+    def ready(self, target: str) -> None:
+        """The target's scores are said from now on."""
+        for tag in self.plan.catalogue.tags:
+            if isinstance(tag.rule, Score) and tag.rule.target == target:
+                self.status.pop(tag.name, None)
+
+    def holds(self, name: str, row: NDArray[np.int64]) -> bool | None:
+        """What a boolean tag, segment or stored feature says in a row; None where it is missing."""
+        if name in self._places:
+            return bool((row[self.plan.rows.said[name] + 1] >> 4) - 1 == 1)
+        feature = self.plan.tables.features[self._features[name]]
+        value = row[self.plan.tables.stores[feature["store"]]["offset"]]
+        return None if value == MISSING else bool(value == 1)
 
     def drain(self, out: Out, anchors_of: Anchoring) -> Changes | None:
         """The changes that the kernel noted, by time; its buffer is emptied. None where there are none."""

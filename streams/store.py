@@ -1,20 +1,27 @@
-"""The rows of one partition on disk: a RocksDB database that always stands at one marker.
+"""The state of one partition on disk: a RocksDB database that always stands at one marker.
 
-A write is a single batch: rows, the marker they lead to, and how far the changelog has been written or read. So after a
-crash the database is exactly at some marker, and what follows it is in the changelog. Keys are those of the changelog.
+A write is a single batch: entries, the marker they lead to, and how far the changelog has been written or read. So
+after a crash the database is exactly at some marker, and what follows it is in the changelog. Keys are those of the
+changelog: customers' rows under `ROW`, and beside them the tables of whoever keeps something under the same marker.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from rocksdict import Options, Rdict, WriteBatch
 
-ROW = b"r"
-MARKER = b"m"
+ROW: Final = b"r"  # a customer's row
+MARKER: Final = b"m"  # this key alone
+LABELS: Final = b"q"  # questions that wait for their outcome
+TRIGGERS: Final = b"t"  # what triggers remember of customers
+LEARNED: Final = b"l"  # what a trainer keeps of its target
+SIDES: Final = (LABELS, TRIGGERS, LEARNED)
+"""The first bytes of what is kept beside the rows; each table's own keys follow them."""
 SLICE_ROWS = 2_000
 OPEN_WITHIN_S = 10.0
 _WRITE_BUFFER = 16_777_216
@@ -25,7 +32,7 @@ class StoreError(Exception):
 
 
 class Marker(msgspec.Struct, frozen=True):
-    """Where a partition's state stands: written after the rows of a flush, it makes them count.
+    """Where a partition's state stands: written after the entries of a flush, it makes them count.
 
     Attributes
     ----------
@@ -53,15 +60,10 @@ class Marker(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A customer's row as stored; None removes it."""
+    """A key of the changelog and of the database, whole, and its value; None removes it."""
 
-    customer: bytes
-    row: bytes | None
-
-    @property
-    def key(self) -> bytes:
-        """The key in the changelog and in the database."""
-        return ROW + self.customer
+    key: bytes
+    value: bytes | None
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -98,13 +100,13 @@ class Store:
         self.changelog_position = stand.changelog
 
     def write(self, entries: Iterable[Entry], marker: Marker | None, changelog_position: int) -> None:
-        """Write rows, marker and changelog position as one."""
+        """Write entries, marker and changelog position as one."""
         batch = WriteBatch(raw_mode=True)
         for entry in entries:
-            if entry.row is None:
+            if entry.value is None:
                 batch.delete(entry.key)
             else:
-                batch.put(entry.key, entry.row)
+                batch.put(entry.key, entry.value)
         batch.put(MARKER, msgspec.json.encode(_Stand(marker, changelog_position)))
         self._db.write(batch)
         self.marker, self.changelog_position = marker, changelog_position
@@ -112,17 +114,29 @@ class Store:
     def rows(self) -> Rows:
         """Every row, in the order of the customers' bytes."""
         found = Rows([], [])
-        for key, row in self._db.items(from_key=ROW):
-            if not isinstance(key, bytes) or not key.startswith(ROW):
-                break
-            found.customers.append(key[len(ROW) :])
+        for customer, row in self._under(ROW):
+            found.customers.append(customer)
             found.rows.append(row)
         return found
 
+    def kept(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """Every key under that prefix, without it, and its value; in the order of the keys."""
+        return list(self._under(prefix))
+
+    def _under(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        for key, value in self._db.items(from_key=prefix):
+            if not isinstance(key, bytes) or not key.startswith(prefix):
+                return
+            yield key[len(prefix) :], value
+
     def row(self, customer: bytes) -> bytes | None:
         """The customer's stored row, or None."""
-        row: bytes | None = self._db.get(ROW + customer)
-        return row
+        return self.value(ROW + customer)
+
+    def value(self, key: bytes) -> bytes | None:
+        """What is stored under that key, or None."""
+        value: bytes | None = self._db.get(key)
+        return value
 
     def close(self) -> None:
         """Close it; another worker may open it then."""

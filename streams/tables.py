@@ -1,10 +1,11 @@
-"""The customer table of a worker: flush and recovery of its partitions.
+"""The customer table of a worker, and what else is kept under the same marker: flush and recovery of its partitions.
 
-A flush writes the dirty rows and then a marker to the changelog, each acknowledged by the broker, and then the same as
-one RocksDB write. A row counts when a marker follows it. Recovery opens the database, reads the changelog's tail after
-its position in raw batches, and drops rows that no marker follows; those are overwritten in the changelog with what
-counts, so that compaction never keeps a row that was never committed. On a broker with transactions the two writes of a
-flush can be one transaction; nothing else here changes then.
+A flush writes the dirty rows, the entries of the tables beside them and then a marker to the changelog, each
+acknowledged by the broker, and then the same as one RocksDB write. An entry counts when a marker follows it. Recovery
+opens the database, reads the changelog's tail after its position in raw batches, and drops entries that no marker
+follows; those are overwritten in the changelog with what counts, so that compaction never keeps what was never
+committed. On a broker with transactions the two writes of a flush can be one transaction; nothing else here changes
+then.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from schemas.topics import Role
 from streams.cluster import Cluster, StateRefused, rebuild_command
 from streams.emit import Writer
-from streams.store import MARKER, ROW, SLICE_ROWS, Entry, Marker, Rows, Store
+from streams.store import MARKER, ROW, SIDES, SLICE_ROWS, Entry, Marker, Rows, Store
 
 FETCH_WAIT_MS = 20
 FETCH_BYTES = 8_388_608
@@ -29,19 +30,29 @@ STUCK_AFTER_S = 60.0
 
 
 class Recovered(msgspec.Struct, frozen=True):
-    """A partition's state as the last marker left it; no marker: nothing was ever flushed."""
+    """A partition's state as the last marker left it; no marker: nothing was ever flushed.
+
+    Attributes
+    ----------
+    kept
+        By prefix, every one of `SIDES`: keys without it, in their order, and values.
+    """
 
     rows: Rows
     marker: Marker | None
+    kept: dict[bytes, list[tuple[bytes, bytes]]]
 
 
 class Tables:
     """The stores of the partitions this worker has, and the changelog they share."""
 
-    def __init__(self, cluster: Cluster, sender: AIOKafkaProducer, file: str = "CATALOGUE") -> None:
-        """`file` is the catalogue's file, for messages."""
-        self._cluster, self._sender, self._file = cluster, sender, file
-        self._topic = cluster.named(Role.CHANGELOG)
+    def __init__(
+        self, cluster: Cluster, sender: AIOKafkaProducer, file: str = "CATALOGUE", role: Role = Role.CHANGELOG
+    ) -> None:
+        """`file` is the catalogue's file, for messages; `role` the changelog's, as each process has its own."""
+        self._cluster, self._sender = cluster, sender
+        self._rebuild = rebuild_command(file, role)
+        self._topic = cluster.named(role)
         self.stores: dict[int, Store] = {}
 
     async def recover(self, partitions: Sequence[int]) -> dict[int, Recovered]:
@@ -61,13 +72,13 @@ class Tables:
             marker = tail.store.marker
             if marker is not None:
                 self._check(number, marker)
-            recovered[number] = Recovered(await asyncio.to_thread(tail.store.rows), marker)
+            recovered[number] = await asyncio.to_thread(_recovered, tail.store)
         return recovered
 
-    async def flush(self, partition: int, rows: Rows, marker: Marker) -> None:
-        """Make those rows and the marker the partition's state."""
-        entries = [Entry(customer, row) for customer, row in zip(rows.customers, rows.rows, strict=True)]
-        await self._commit(partition, self.stores[partition], entries, marker)
+    async def flush(self, partition: int, rows: Rows, marker: Marker, kept: Sequence[Entry] = ()) -> None:
+        """Make those rows, what is kept beside them and the marker the partition's state."""
+        entries = [Entry(ROW + customer, row) for customer, row in zip(rows.customers, rows.rows, strict=True)]
+        await self._commit(partition, self.stores[partition], [*entries, *kept], marker)
 
     def row(self, partition: int, customer: bytes) -> bytes | None:
         """The customer's row as last flushed."""
@@ -90,11 +101,11 @@ class Tables:
         return self.stores[number]
 
     async def _commit(self, partition: int, store: Store, entries: list[Entry], marker: Marker | None) -> None:
-        """Rows, then the marker that makes them count, then the database: each only after the one before is safe."""
+        """Entries, then the marker that makes them count, then the database: each only after the one before is safe."""
         writer = Writer(self._sender, self._topic, partition)
         for at in range(0, len(entries), SLICE_ROWS):
             for entry in entries[at : at + SLICE_ROWS]:
-                writer.add(entry.key, entry.row)
+                writer.add(entry.key, entry.value)
             await writer.send()
         await writer.acknowledged(writer.cut())
         writer.add(MARKER, msgspec.json.encode(marker))
@@ -102,9 +113,9 @@ class Tables:
         await asyncio.to_thread(store.write, entries, marker, written.end)
 
     async def _mend(self, number: int, tail: _Tail) -> None:
-        """Overwrite rows of an unfinished flush by what counts."""
+        """Overwrite entries of an unfinished flush by what counts."""
         if tail.pending:
-            entries = [Entry(key[len(ROW) :], tail.store.row(key[len(ROW) :])) for key in tail.pending]
+            entries = [Entry(key, tail.store.value(key)) for key in tail.pending]
             await self._commit(number, tail.store, entries, tail.store.marker)
 
     async def _read_tails(self, tails: dict[int, _Tail]) -> None:
@@ -156,12 +167,12 @@ class Tables:
     def _shorter(self) -> StateRefused:
         return StateRefused(
             f"the changelog {self._topic!r} ends before the state in {self._cluster.state_dir}: it was created anew, "
-            f"or the broker forgot it. Compute the state anew with: {rebuild_command(self._file)}"
+            f"or the broker forgot it. Compute the state anew with: {self._rebuild}"
         )
 
     def _check(self, number: int, marker: Marker) -> None:
         """Refuse a marker of another cluster, topic, spread or catalogue."""
-        cluster, mend = self._cluster, f"Compute the state anew with: {rebuild_command(self._file)}"
+        cluster, mend = self._cluster, f"Compute the state anew with: {self._rebuild}"
         if marker.cluster != cluster.id:
             raise StateRefused(
                 f"the state of partition {number} belongs to cluster {marker.cluster}, this is {cluster.id}. {mend}"
@@ -178,6 +189,10 @@ class Tables:
                 )
 
 
+def _recovered(store: Store) -> Recovered:
+    return Recovered(store.rows(), store.marker, {prefix: store.kept(prefix) for prefix in SIDES})
+
+
 class _Tail:
     """The changelog after a store's position, taken in until its end."""
 
@@ -186,12 +201,12 @@ class _Tail:
         self.pending: dict[bytes, bytes | None] = {}
 
     def take(self, records: Sequence[Any]) -> None:
-        """Take records in; rows wait for their marker."""
+        """Take records in; entries wait for their marker."""
         for record in records:
             if record.key != MARKER:
                 self.pending[record.key] = record.value
                 continue
-            entries = [Entry(key[len(ROW) :], row) for key, row in self.pending.items()]
+            entries = [Entry(key, value) for key, value in self.pending.items()]
             self.store.write(entries, msgspec.json.decode(record.value, type=Marker | None), record.offset + 1)
             self.pending.clear()
 

@@ -12,7 +12,7 @@ import pytest
 from schemas.topics import Role
 from streams.cluster import Cluster, StateRefused, prepare
 from streams.emit import Writer, producer
-from streams.store import MARKER, Entry, Marker, Rows
+from streams.store import LABELS, LEARNED, MARKER, ROW, SIDES, TRIGGERS, Entry, Marker, Rows
 from streams.tables import Recovered, Tables
 from tests.integration.support import Bench
 
@@ -117,8 +117,8 @@ async def test_p6_rows_of_an_unfinished_flush_count_neither_now_nor_later(bench:
     async with opened(bench) as one:
         await one.tables.recover([0])
         await one.tables.flush(0, rows(ann="1"), marker(one.cluster, 10))
-        for entry in (Entry(b"ann", b"cut off"), Entry(b"bob", b"cut off")):
-            one.changelog.add(entry.key, entry.row)
+        for customer in (b"ann", b"bob"):
+            one.changelog.add(ROW + customer, b"cut off")
         await one.changelog.acknowledged(one.changelog.cut())
     if disk == "lost":
         shutil.rmtree(bench.directory / "one")
@@ -134,12 +134,53 @@ async def test_p6_rows_of_an_unfinished_flush_count_neither_now_nor_later(bench:
 async def test_a_crash_between_changelog_and_disk_loses_nothing(bench: Bench) -> None:
     async with opened(bench) as one:
         await one.tables.recover([0])
-        one.changelog.add(Entry(b"ann", b"1").key, b"1")
+        one.changelog.add(ROW + b"ann", b"1")
         one.changelog.add(MARKER, msgspec.json.encode(marker(one.cluster, 10)))
         await one.changelog.acknowledged(one.changelog.cut())
     async with opened(bench) as one:
         recovered = (await one.tables.recover([0]))[0]
     assert (kept(recovered), recovered.marker) == ({"ann": "1"}, marker(one.cluster, 10))
+
+
+async def test_what_is_kept_beside_the_rows_is_there_after_a_restart_and_none_removes_it(bench: Bench) -> None:
+    async with opened(bench) as one:
+        await one.tables.recover([0])
+        first = [
+            Entry(LABELS + b"ann/1", b"1"),
+            Entry(LABELS + b"bob/1", b"1"),
+            Entry(TRIGGERS, b"1"),  # a table may use the empty key
+            Entry(LEARNED + b"model", b"1"),
+        ]
+        await one.tables.flush(0, rows(ann="1"), marker(one.cluster, 10), first)
+        second = [Entry(LABELS + b"ann/1", None), Entry(LEARNED + b"model", b"2")]
+        await one.tables.flush(0, rows(), marker(one.cluster, 20), second)
+    wanted = {LABELS: [(b"bob/1", b"1")], TRIGGERS: [(b"", b"1")], LEARNED: [(b"model", b"2")]}
+    for worker in ("one", "two"):  # from the database, and from the changelog alone
+        async with opened(bench, worker) as again:
+            recovered = (await again.tables.recover([0]))[0]
+        assert (kept(recovered), recovered.kept) == ({"ann": "1"}, wanted)
+        assert recovered.marker == marker(again.cluster, 20)
+
+
+async def test_every_side_table_is_recovered_if_only_as_empty(bench: Bench) -> None:
+    async with opened(bench) as one:
+        assert (await one.tables.recover([1]))[1].kept == {prefix: [] for prefix in SIDES}
+
+
+async def test_p6_side_entries_of_an_unfinished_flush_count_neither_now_nor_later(bench: Bench) -> None:
+    async with opened(bench) as one:
+        await one.tables.recover([0])
+        flushed = [Entry(LABELS + b"ann/1", b"1"), Entry(TRIGGERS + b"ann", b"1")]
+        await one.tables.flush(0, rows(), marker(one.cluster, 10), flushed)
+        for key, value in ((LABELS + b"ann/1", None), (TRIGGERS + b"ann", b"cut off"), (LEARNED + b"x", b"cut off")):
+            one.changelog.add(key, value)
+        await one.changelog.acknowledged(one.changelog.cut())
+    wanted = {LABELS: [(b"ann/1", b"1")], TRIGGERS: [(b"ann", b"1")], LEARNED: []}
+    async with opened(bench) as one:
+        assert (await one.tables.recover([0]))[0].kept == wanted
+        await one.tables.flush(0, rows(), marker(one.cluster, 12))
+    async with opened(bench, "two") as two:
+        assert (await two.tables.recover([0]))[0].kept == wanted
 
 
 async def test_state_ahead_of_its_changelog_is_refused(bench: Bench) -> None:
