@@ -1,6 +1,7 @@
 """Every topic of a catalogue in one table: name, key, value, partitions, cleanup.
 
-All but `control` hold the same number of partitions and are keyed by customer, so that one worker owns a customer.
+Those of customers hold the same number of partitions and are keyed alike, so that one worker owns a customer; those of
+targets have one partition for each, in the catalogue's order, so that one trainer owns a target.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ class Role(StrEnum):
 
 
 class Spread(StrEnum):
-    """How many partitions a topic has: as many as all that are keyed by customer, or one."""
+    """How many partitions a topic has: as many as all that workers share, one, or one for each target."""
 
-    SHARED, SINGLE = "shared", "single"
+    SHARED, SINGLE, TARGETS = "shared", "single", "targets"
 
 
 class Cleanup(StrEnum):
@@ -41,7 +42,7 @@ class Cleanup(StrEnum):
 
 
 class Topic(msgspec.Struct, frozen=True):
-    """A topic that livetags reads or writes."""
+    """A topic that livetags reads or writes; `targets` is how many the catalogue has, where it is spread over them."""
 
     name: str
     role: Role
@@ -50,6 +51,7 @@ class Topic(msgspec.Struct, frozen=True):
     spread: Spread
     cleanup: Cleanup
     about: str
+    targets: int = 0
 
     @property
     def config(self) -> dict[str, str]:
@@ -64,8 +66,13 @@ class Topic(msgspec.Struct, frozen=True):
         return found
 
     def partitions(self, shared: int) -> int:
-        """How many partitions it has where topics keyed by customer have `shared`."""
-        return shared if self.spread is Spread.SHARED else CONTROL_PARTITIONS
+        """How many partitions it has where those that workers share have `shared`."""
+        match self.spread:
+            case Spread.SHARED:
+                return shared
+            case Spread.SINGLE:
+                return CONTROL_PARTITIONS
+        return self.targets
 
 
 class Changelog(msgspec.Struct, frozen=True, order=True):
@@ -104,7 +111,9 @@ _OUTPUTS = (
 
 
 def topics_of(catalogue: Catalogue, changelog: Changelog, prefix: str = "") -> tuple[Topic, ...]:
-    """Every topic of a catalogue: its sources, what livetags writes (named with the prefix), control and changelog."""
+    """Every topic of a catalogue's workers: its sources, what livetags writes (named with the prefix), control and
+    changelog; training examples where it has targets.
+    """
     sources = [
         Topic(
             source.topic,
@@ -121,15 +130,6 @@ def topics_of(catalogue: Catalogue, changelog: Changelog, prefix: str = "") -> t
         Topic(prefix + role.value, role, "customer", value, Spread.SHARED, cleanup, about)
         for role, value, cleanup, about in _OUTPUTS
     ]
-    control = Topic(
-        prefix + Role.CONTROL.value,
-        Role.CONTROL,
-        "name",
-        "JSON",
-        Spread.SINGLE,
-        Cleanup.COMPACT,
-        "what all workers agree on, in one order",
-    )
     rows = Topic(
         changelog.topic,
         Role.CHANGELOG,
@@ -139,4 +139,45 @@ def topics_of(catalogue: Catalogue, changelog: Changelog, prefix: str = "") -> t
         Cleanup.COMPACT,
         "the customer table, for recovery",
     )
-    return (*sources, *outputs, control, rows)
+    examples = [_examples(catalogue, prefix)] if catalogue.targets else []
+    return (*sources, *outputs, *examples, _control(prefix), rows)
+
+
+def trainer_topics(catalogue: Catalogue, changelog: Changelog, prefix: str = "") -> tuple[Topic, ...]:
+    """Every topic of a catalogue's trainers: training examples, control, and the changelog of what they learned."""
+    learned = Topic(
+        changelog.topic,
+        Role.TRAINER_CHANGELOG,
+        "entry or marker",
+        "bytes",
+        Spread.TARGETS,
+        Cleanup.COMPACT,
+        "what trainers have learned, for recovery",
+        len(catalogue.targets),
+    )
+    return (_examples(catalogue, prefix), _control(prefix), learned)
+
+
+def _examples(catalogue: Catalogue, prefix: str) -> Topic:
+    return Topic(
+        prefix + Role.TRAINING_EXAMPLES.value,
+        Role.TRAINING_EXAMPLES,
+        "customer",
+        "Question or Answer",
+        Spread.TARGETS,
+        Cleanup.DELETE,
+        "what models learn from, a partition for each target in the catalogue's order",
+        len(catalogue.targets),
+    )
+
+
+def _control(prefix: str) -> Topic:
+    return Topic(
+        prefix + Role.CONTROL.value,
+        Role.CONTROL,
+        "name",
+        "JSON",
+        Spread.SINGLE,
+        Cleanup.COMPACT,
+        "what all workers agree on, in one order",
+    )

@@ -1,13 +1,14 @@
-"""What a worker finds on its cluster, and what it makes there: topics, their ids, the changelog in force.
+"""What a worker or trainer finds on its cluster, and what it makes there: topics, their ids, the changelog in force.
 
 `prepare` refuses what would go wrong later (unequal partitions, state of another catalogue or cluster) with a message
-that says what to do. It talks to the cluster once, before the worker joins; it knows nothing of records.
+that says what to do. It talks to the cluster once, before the process joins; it knows nothing of records.
 """
 
 from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from schemas.catalogue import Catalogue
-from schemas.topics import Changelog, Cleanup, Role, Spread, Topic, newest_changelog, topics_of
+from schemas.topics import Changelog, Cleanup, Role, Spread, Topic, newest_changelog, topics_of, trainer_topics
 from streams.broker import BrokerError
 from streams.config import Settings
 
@@ -31,7 +32,7 @@ class StateRefused(Exception):
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """The cluster as a worker uses it."""
+    """The cluster as a worker or trainer uses it; `partitions` is how many its state is spread over."""
 
     address: str
     id: str
@@ -61,6 +62,17 @@ class Stamp(msgspec.Struct, frozen=True):
     cluster: str
     changelog: str
     fingerprint: str
+
+
+class _Group(msgspec.Struct, frozen=True):
+    """Processes that share topics and state; `mend` is the command that rebuilds it."""
+
+    app_id: str
+    fingerprint: str
+    topics: Callable[[Changelog], tuple[Topic, ...]]
+    partitions: int
+    rebuild: bool
+    mend: str
 
 
 class Admin:
@@ -136,12 +148,12 @@ def _find_policy(described: Any) -> str:
 
 
 def shared_partitions(topics: tuple[Topic, ...], found: dict[str, Found], wanted: int) -> int:
-    """How many partitions the topics keyed by customer have, `wanted` where none is there yet.
+    """How many partitions the topics that workers share have, `wanted` where none is there yet.
 
     Raises
     ------
     BrokerError
-        They don't agree.
+        They don't agree, or another topic has not as many as it must have.
     """
     keyed = [found[topic.name] for topic in topics if topic.spread is Spread.SHARED and topic.name in found]
     numbers = {topic.partitions for topic in keyed}
@@ -152,9 +164,21 @@ def shared_partitions(topics: tuple[Topic, ...], found: dict[str, Found], wanted
             "Create the odd ones anew with the number of the others (more partitions move customers between them)"
         )
     for topic in topics:
-        if topic.spread is Spread.SINGLE and topic.name in found and found[topic.name].partitions != 1:
-            raise BrokerError(f"topic {topic.name!r} has {found[topic.name].partitions} partitions, it must have 1")
+        there = found.get(topic.name)
+        if topic.spread is not Spread.SHARED and there is not None and there.partitions != topic.partitions(wanted):
+            raise BrokerError(_misfit(topic, there))
     return numbers.pop() if numbers else wanted
+
+
+def _misfit(topic: Topic, there: Found) -> str:
+    """What to do about a topic whose number of partitions is not for the cluster to decide."""
+    if topic.spread is Spread.SINGLE:
+        return f"topic {topic.name!r} has {there.partitions} partitions, it must have 1"
+    return (
+        f"topic {topic.name!r} has {there.partitions} partitions, it must have {topic.targets}: one for each target of "
+        "the catalogue. Stop its workers and trainers, delete the topic (kafka-topics --delete --topic "
+        f"{topic.name}), then start them with --rebuild"
+    )
 
 
 def rebuild_command(catalogue_file: str, changelog: Role = Role.CHANGELOG) -> str:
@@ -184,20 +208,48 @@ async def prepare(
     StateRefused
         State of another catalogue or cluster is there.
     """
-    return await asyncio.to_thread(_prepare, settings, catalogue, fingerprint, rebuild, file)
+    group = _Group(
+        app_id=settings.group(catalogue.name),
+        fingerprint=fingerprint,
+        topics=lambda changelog: topics_of(catalogue, changelog, settings.topic_prefix),
+        partitions=settings.partitions,
+        rebuild=rebuild,
+        mend=rebuild_command(file),
+    )
+    return await asyncio.to_thread(_prepare, settings, group)
 
 
-def _prepare(settings: Settings, catalogue: Catalogue, fingerprint: str, rebuild: bool, file: str) -> Cluster:
-    app_id = settings.group(catalogue.name)
-    state_dir = settings.data_dir / app_id
+async def prepare_trainer(
+    settings: Settings, catalogue: Catalogue, fingerprint: str, *, rebuild: bool = False, file: str = "CATALOGUE"
+) -> Cluster:
+    """As `prepare`, for the catalogue's trainers: their state is spread over the targets.
+
+    Parameters
+    ----------
+    fingerprint
+        Of what they learn (`schemas.definitions.learning_fingerprint`).
+    """
+    group = _Group(
+        app_id=settings.trainer_group(catalogue.name),
+        fingerprint=fingerprint,
+        topics=lambda changelog: trainer_topics(catalogue, changelog, settings.topic_prefix),
+        partitions=len(catalogue.targets),
+        rebuild=rebuild,
+        mend=rebuild_command(file, Role.TRAINER_CHANGELOG),
+    )
+    return await asyncio.to_thread(_prepare, settings, group)
+
+
+def _prepare(settings: Settings, group: _Group) -> Cluster:
+    state_dir = settings.data_dir / group.app_id
     with Admin(settings.broker) as admin:
         cluster_id = admin.cluster_id()
-        changelog = _changelog(newest_changelog(app_id, admin.names()), app_id, fingerprint, rebuild, file)
-        stamp = Stamp(cluster_id, changelog.topic, fingerprint)
-        _check_local(state_dir, stamp, rebuild, file)
-        topics = topics_of(catalogue, changelog, settings.topic_prefix)
+        changelog = _changelog(newest_changelog(group.app_id, admin.names()), group)
+        stamp = Stamp(cluster_id, changelog.topic, group.fingerprint)
+        _check_local(state_dir, stamp, group)
+        topics = group.topics(changelog)
         found = admin.describe([topic.name for topic in topics])
-        partitions = shared_partitions(topics, found, settings.partitions)
+        partitions = shared_partitions(topics, found, group.partitions)
         missing = [topic for topic in topics if topic.name not in found]
         admin.create(missing, partitions, settings.replication)
         _check_compaction(admin, [topic for topic in topics if topic.name in found])
@@ -213,20 +265,21 @@ def _prepare(settings: Settings, catalogue: Catalogue, fingerprint: str, rebuild
             topic_ids={name: topic.id for name, topic in found.items()},
             state_dir=state_dir,
         )
-    if rebuild and state_dir.exists():
+    if group.rebuild and state_dir.exists():
         shutil.rmtree(state_dir)
     _write_stamp(state_dir, stamp)
     return cluster
 
 
-def _changelog(newest: Changelog | None, app_id: str, fingerprint: str, rebuild: bool, file: str) -> Changelog:
+def _changelog(newest: Changelog | None, group: _Group) -> Changelog:
     """The changelog to use: the newest where it fits, the next generation for a rebuild."""
-    if newest is None or rebuild:
+    app_id, fingerprint = group.app_id, group.fingerprint
+    if newest is None or group.rebuild:
         return Changelog(newest.generation + 1 if newest else 1, fingerprint, app_id)
     if not newest.holds(fingerprint):
         raise StateRefused(
             f"the state of {app_id!r} belongs to another version of the catalogue (changelog {newest.topic!r}). "
-            f"Stop its workers, then compute the state anew with: {rebuild_command(file)}"
+            f"Stop its processes, then compute the state anew with: {group.mend}"
         )
     return Changelog(newest.generation, fingerprint, app_id)
 
@@ -242,29 +295,28 @@ def _check_compaction(admin: Admin, topics: list[Topic]) -> None:
             )
 
 
-def _check_local(state_dir: Path, stamp: Stamp, rebuild: bool, file: str) -> None:
+def _check_local(state_dir: Path, stamp: Stamp, group: _Group) -> None:
     """Refuse local state that another catalogue or cluster left; a changelog of a later generation replaces it."""
     path = state_dir / STAMP
-    if rebuild or not path.exists():
+    if group.rebuild or not path.exists():
         return
     try:
         kept = msgspec.json.decode(path.read_bytes(), type=Stamp)
     except msgspec.DecodeError as error:
-        raise StateRefused(f"{path} can't be read ({error}). Compute the state anew: {rebuild_command(file)}") from None
+        raise StateRefused(f"{path} can't be read ({error}). Compute the state anew: {group.mend}") from None
     if kept.fingerprint != stamp.fingerprint:
         raise StateRefused(
-            f"the state in {state_dir} belongs to another version of the catalogue. "
-            f"Compute it anew with: {rebuild_command(file)}"
+            f"the state in {state_dir} belongs to another version of the catalogue. Compute it anew with: {group.mend}"
         )
     if kept.cluster != stamp.cluster:
         raise StateRefused(
             f"the state in {state_dir} belongs to another cluster ({kept.cluster}), this one is {stamp.cluster}. Use "
-            f"another data directory (LIVETAGS_DATA_DIR), or compute the state anew with: {rebuild_command(file)}"
+            f"another data directory (LIVETAGS_DATA_DIR), or compute the state anew with: {group.mend}"
         )
     if kept.changelog != stamp.changelog:
         raise StateRefused(
             f"the state in {state_dir} belongs to changelog {kept.changelog!r}, in force is {stamp.changelog!r}. "
-            f"Remove {state_dir} to fetch the state from there, or compute it anew with: {rebuild_command(file)}"
+            f"Remove {state_dir} to fetch the state from there, or compute it anew with: {group.mend}"
         )
 
 

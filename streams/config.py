@@ -151,6 +151,10 @@ class Settings(BaseSettings):
         """The app id in force for a catalogue of that name."""
         return self.app_id or f"livetags-{catalogue}"
 
+    def trainer_group(self, catalogue: str) -> str:
+        """The app id of that catalogue's trainers, who are a group of their own."""
+        return f"{self.group(catalogue)}-trainer"
+
 
 class SettingsError(Exception):
     """A setting with a value it can't have; the message names each."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from schemas.catalogue import Catalogue
 from schemas.loading import load
 from schemas.problems import CatalogueError
-from schemas.topics import Changelog, Role, Topic, newest_changelog, topics_of
+from schemas.topics import Changelog, Role, Topic, newest_changelog, topics_of, trainer_topics
 from streams.broker import BrokerError
 from streams.cluster import Admin, Found, shared_partitions
 from streams.config import Settings, SettingsError, read
+
+CHANGELOGS: Final = (Role.CHANGELOG, Role.TRAINER_CHANGELOG)
+UNKNOWN: Final = "FINGERPRINT"
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -39,8 +44,8 @@ class Line(msgspec.Struct, frozen=True):
 def topics(catalogue: Path, broker: str | None, create: bool, offline: bool, as_json: bool) -> None:
     """Say which topics CATALOGUE needs and which of them are there.
 
-    The state's changelog is created by the first worker. Exit codes: 0 good, 1 the cluster or catalogue is at fault,
-    2 wrong use.
+    The changelogs of the state are created by the first worker and trainer. Exit codes: 0 good, 1 the cluster or
+    catalogue is at fault, 2 wrong use.
     """
     if create and offline:
         raise click.UsageError("--create needs the cluster, --offline does not ask it")
@@ -59,20 +64,29 @@ def topics(catalogue: Path, broker: str | None, create: bool, offline: bool, as_
 
 def _lines(settings: Settings, file: Path, *, create: bool, offline: bool) -> list[Line]:
     catalogue = load(file)
-    app_id = settings.group(catalogue.name)
-    unknown = Changelog(1, "FINGERPRINT", app_id)
     if offline:
-        wanted = topics_of(catalogue, unknown, settings.topic_prefix)
-        return [_line(topic, settings.partitions, None) for topic in wanted]
+        return [_line(topic, settings.partitions, None) for topic in _wanted(settings, catalogue, [])]
     with Admin(settings.broker) as admin:
-        wanted = topics_of(catalogue, newest_changelog(app_id, admin.names()) or unknown, settings.topic_prefix)
+        wanted = _wanted(settings, catalogue, admin.names())
         found = admin.describe([topic.name for topic in wanted])
         partitions = shared_partitions(wanted, found, settings.partitions)
-        missing = [topic for topic in wanted if topic.name not in found and topic.role is not Role.CHANGELOG]
+        missing = [topic for topic in wanted if topic.name not in found and topic.role not in CHANGELOGS]
         if create and missing:
             admin.create(missing, partitions, settings.replication)
             found = admin.describe([topic.name for topic in wanted])
     return [_line(topic, partitions, found.get(topic.name)) for topic in wanted]
+
+
+def _wanted(settings: Settings, catalogue: Catalogue, there: list[str]) -> tuple[Topic, ...]:
+    """The topics of the workers and, where there is something to learn, of the trainers."""
+    app_id, trainers = settings.group(catalogue.name), settings.trainer_group(catalogue.name)
+    rows = newest_changelog(app_id, there) or Changelog(1, UNKNOWN, app_id)
+    wanted = topics_of(catalogue, rows, settings.topic_prefix)
+    if catalogue.targets:
+        learned = newest_changelog(trainers, there) or Changelog(1, UNKNOWN, trainers)
+        own = trainer_topics(catalogue, learned, settings.topic_prefix)
+        wanted += tuple(topic for topic in own if topic.role is Role.TRAINER_CHANGELOG)
+    return wanted
 
 
 def _line(topic: Topic, partitions: int, found: Found | None) -> Line:

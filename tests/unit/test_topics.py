@@ -8,7 +8,7 @@ import pytest
 
 from schemas.catalogue import Catalogue
 from schemas.loading import load
-from schemas.topics import Changelog, Cleanup, Role, Spread, Topic, newest_changelog, topics_of
+from schemas.topics import Changelog, Cleanup, Role, Spread, Topic, newest_changelog, topics_of, trainer_topics
 from streams.broker import BrokerError
 from streams.cluster import Found, shared_partitions
 
@@ -18,6 +18,11 @@ LOG = Changelog(1, "0123456789abcdef", "livetags-everything")
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
     return load(Path(__file__).parents[1] / "everything.yaml")
+
+
+@pytest.fixture(scope="module")
+def bank() -> Catalogue:
+    return load(Path(__file__).parents[2] / "schemas" / "bank.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +60,32 @@ def test_controls_segments_are_closed_early_so_that_statuses_are_compacted(topic
 def test_everything_but_control_is_spread_alike(topics: tuple[Topic, ...]) -> None:
     assert {topic.role for topic in topics if topic.spread is Spread.SINGLE} == {Role.CONTROL}
     assert {topic.partitions(8) for topic in topics if topic.role is not Role.CONTROL} == {8}
+
+
+def test_a_catalogue_with_targets_has_a_topic_of_examples_with_a_partition_for_each(bank: Catalogue) -> None:
+    (examples,) = (topic for topic in topics_of(bank, LOG, "shop.") if topic.role is Role.TRAINING_EXAMPLES)
+    assert (examples.name, examples.cleanup, examples.partitions(8)) == ("shop.training-examples", Cleanup.DELETE, 2)
+
+
+def test_trainers_read_examples_write_to_control_and_keep_their_state_by_target(bank: Catalogue) -> None:
+    learned = Changelog(3, "0123456789abcdef", "livetags-bank-trainer")
+    topics = trainer_topics(bank, learned)
+    assert [(topic.name, topic.partitions(8), topic.cleanup) for topic in topics] == [
+        ("training-examples", 2, Cleanup.DELETE),
+        ("control", 1, Cleanup.COMPACT),
+        ("livetags-bank-trainer-changelog-3-01234567", 2, Cleanup.COMPACT),
+    ]
+
+
+def test_the_trainers_changelog_is_not_taken_for_the_workers() -> None:
+    assert newest_changelog("livetags-bank", ["livetags-bank-trainer-changelog-3-01234567"]) is None
+
+
+def test_examples_spread_over_another_number_of_partitions_are_refused_with_what_to_do(bank: Catalogue) -> None:
+    found = {"training-examples": Found("training-examples", "", 3)}
+    said = r"has 3 partitions, it must have 2: one for each target.*--delete --topic training-examples.*--rebuild"
+    with pytest.raises(BrokerError, match=said):
+        shared_partitions(topics_of(bank, LOG), found, 8)
 
 
 def test_the_prefix_names_what_livetags_writes_but_no_source(catalogue: Catalogue) -> None:
