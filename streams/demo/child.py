@@ -11,14 +11,13 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Final, NoReturn, Self
+from typing import Final, NoReturn
 
 import msgspec
 
 import streams
 from streams.broker import die_with_parent
-from streams.config import PREFIX
+from streams.config import PREFIX, Settings
 
 STOP_WITHIN_S: Final = 4.0
 LINES: Final = 40
@@ -36,7 +35,7 @@ class _Awaited(msgspec.Struct, frozen=True):
 
 
 class Child:
-    """A `livetags` command as a child process; a context manager that ends it.
+    """A `livetags` command as a child process.
 
     Parameters
     ----------
@@ -45,24 +44,16 @@ class Child:
     arguments
         The command and what follows it.
     settings
-        `LIVETAGS_*` settings by their lower-case name; those of the environment do not count.
+        Those that were given are the process's; what the environment says does not count.
     """
 
-    def __init__(self, name: str, arguments: Sequence[str], settings: dict[str, str]) -> None:
+    def __init__(self, name: str, arguments: Sequence[str], settings: Settings) -> None:
         self.name, self._arguments, self._settings = name, arguments, settings
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._awaited: list[_Awaited] = []
         self.said: deque[str] = deque(maxlen=LINES)
         """The last lines it said, errors included."""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def start(self) -> None:
         """Start the process."""
@@ -82,7 +73,8 @@ class Child:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         root = str(Path(streams.__file__).parents[1])
         path = os.pathsep.join(part for part in (root, kept.get("PYTHONPATH", "")) if part)
-        given = {PREFIX + name.upper(): value for name, value in self._settings.items()}
+        chosen = {name: getattr(self._settings, name) for name in self._settings.model_fields_set}
+        given = {PREFIX + name.upper(): str(value) for name, value in chosen.items()}
         return kept | given | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
     async def _listen(self, process: asyncio.subprocess.Process) -> None:

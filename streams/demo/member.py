@@ -6,14 +6,14 @@ import asyncio
 import re
 import socket
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
 import msgspec
 
 from schemas.freshness import Freshness
 from streams.broker import free_port
+from streams.config import Settings
 from streams.demo.child import Child, DemoFailed
 from streams.web.view import CustomerDetail, SegmentView, SourceView, Summary
 
@@ -31,7 +31,7 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Member:
-    """`livetags worker` as a child process; a context manager that ends it.
+    """`livetags worker` as a child process.
 
     Parameters
     ----------
@@ -45,19 +45,11 @@ class Member:
         Where the page should be; a free one where that is taken.
     """
 
-    def __init__(self, catalogue: Path, settings: dict[str, str], expect: int, port: int) -> None:
+    def __init__(self, catalogue: Path, settings: Settings, expect: int, port: int) -> None:
         self._catalogue, self._settings, self._expect, self._wanted = catalogue, settings, expect, port
         self._child = self._with_page_at(port)
         self._port = 0
         self.url = ""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._child.stop()
 
     async def start(self) -> None:
         """Start it and wait until it works and its page answers.
@@ -76,6 +68,10 @@ class Member:
             elif not any(_TAKEN in line for line in self._child.said):
                 self._child.fail()
             port = free_port()
+
+    async def stop(self) -> None:
+        """End it, where it runs."""
+        await self._child.stop()
 
     def _with_page_at(self, port: int) -> Child:
         command = "worker", str(self._catalogue), "--clock", "event"

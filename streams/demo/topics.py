@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaTimeoutError
 
 FETCH_WAIT_MS: Final = 20
 FETCH_BYTES: Final = 8_388_608
@@ -34,7 +35,7 @@ async def read_to_end(address: str, topic: str, partitions: Collection[int]) -> 
 
     Raises
     ------
-    TimeoutError
+    KafkaTimeoutError
         The broker does not give them.
     """
     reader = AIOKafkaConsumer(
@@ -60,7 +61,7 @@ async def read_to_end(address: str, topic: str, partitions: Collection[int]) -> 
             if got:
                 heard_s = _now_s()
             elif _now_s() - heard_s > SILENT_S:
-                raise TimeoutError(f"topic {topic!r} can't be read to its end")
+                raise KafkaTimeoutError(f"topic {topic!r} can't be read to its end")
     finally:
         await reader.stop()
 
