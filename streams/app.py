@@ -16,18 +16,25 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from schemas.catalogue import Catalogue
-from schemas.records import Change
+from schemas.learning import ModelSnapshot
+from schemas.topics import Role
 from streams.agents import ingest
+from streams.ages import Ages
+from streams.beginning import Beginning
 from streams.broker import BrokerError
 from streams.cluster import Cluster, StateRefused, prepare
 from streams.config import Clock, Settings, wall_ms
+from streams.control import Control
 from streams.counters import Counters
-from streams.emit import Emitter, producer
+from streams.emit import producer
 from streams.engine import plan
+from streams.heartbeat import Heartbeat
 from streams.lane import Batch, Lane, Place, Tuning, quiet
+from streams.models import Model, Models
 from streams.processor import Partition
+from streams.resuming import said_behind
 from streams.store import StoreError
-from streams.tables import Recovered, Tables
+from streams.tables import Tables
 from streams.task import FlushRule, Task
 from streams.warm import warm
 
@@ -37,6 +44,7 @@ MERGE_WAIT_S = 0.003
 TICK_S = 1.0
 FLUSH_WITHIN_S = 6.0
 CLOSE_WITHIN_S = 1.0
+CAUGHT_UP_WITHIN_S = 10.0
 
 
 REFUSALS = (BrokerError, StateRefused, StoreError)
@@ -56,8 +64,6 @@ class Worker:
         The processors of the partitions it has, by number.
     counters
         What it has done since it started.
-    recent
-        The latest changes, oldest first.
     cluster
         What it found on its cluster; set by `start`.
     """
@@ -65,7 +71,10 @@ class Worker:
     def __init__(self, settings: Settings, catalogue: Catalogue, *, rebuild: bool, file: str) -> None:
         self.settings, self.catalogue = settings, catalogue
         self.plan = plan.build(catalogue)
-        self.counters = Counters([source.name for source in catalogue.sources], settings.recent)
+        ages = Ages.of(catalogue) if settings.clock is Clock.WALL else None
+        self.counters = Counters([source.name for source in catalogue.sources], settings.recent, ages)
+        self.heartbeat: Heartbeat | None = None
+        self._models = Models(catalogue, settings.group(catalogue.name))
         self.cluster: Cluster
         self._rebuild, self._file = rebuild, file
         self._sender: AIOKafkaProducer
@@ -89,9 +98,9 @@ class Worker:
         return {number: task.part for number, task in self._tasks.items()}
 
     @property
-    def recent(self) -> list[Change]:
-        """The latest changes, oldest first."""
-        return self.counters.recent
+    def models(self) -> list[ModelSnapshot]:
+        """The models in force."""
+        return [model.snapshot for model in self._models.held()]
 
     @property
     def ready(self) -> bool:
@@ -119,6 +128,8 @@ class Worker:
             raise
         self._spawn(self._pump())
         self._spawn(self._tick())
+        if self.heartbeat is not None:
+            self._spawn(self.heartbeat.run(self._halt))
 
     async def _open(self) -> None:
         """Everything but the group: topics, producer, tables, lane."""
@@ -128,12 +139,39 @@ class Worker:
         self._sender = producer(self.cluster.address, idempotent=not self.cluster.embedded)
         self._opened.push_async_callback(_within, self._sender.stop)
         await self._sender.start()
+        await self._follow()
         self._tables = Tables(self.cluster, self._sender, self._file)
         self._opened.callback(self._tables.close)
+        self._begin = Beginning(self.settings, self.plan, self.cluster, self._sender, self.counters)
         self._lane = Lane(self._tuning(), self._positions, [source.topic for source in self.catalogue.sources])
         self._lane.on_revoked(self._revoked)
         ingest.define(self._lane, self._receive, self._fail)
         self._opened.push_async_callback(_within, self._lane.app.stop)
+
+    async def _follow(self) -> None:
+        """Read what all workers agree on: models, and how far the others are."""
+        topic, embedded = self.cluster.named(Role.CONTROL), self.cluster.embedded
+        control = Control(self.cluster.address, topic, embedded, self._fail)
+        self.heartbeat = Heartbeat(self, control)
+        control.follow(self.heartbeat.statuses.on_record)
+        control.follow(self._models.on_record)
+        self._models.follow(self._adopt)
+        self._opened.push_async_callback(control.stop)
+        self._opened.push_async_callback(_within, control.drained)
+        self._opened.callback(self.heartbeat.stopped)
+        await control.start()
+        # Scores of a moment ago are to be had before the first event is scored; a control that can't be read holds up
+        # no event for long.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CAUGHT_UP_WITHIN_S):
+                await control.caught_up()
+
+    def _adopt(self, model: Model) -> None:
+        """Score with a new model."""
+        self.counters.scores(model.snapshot)
+        for task in self._tasks.values():
+            task.adopt(model.snapshot, model.offset)
+        self._arrived.set()
 
     async def stop(self) -> None:
         """Finish what is at work, flush, commit and close; what is queued is read again next time.
@@ -228,24 +266,18 @@ class Worker:
         for task in self._tasks.values():
             task.reassigned()
         new = sorted(numbers - set(self._tasks))
-        for number, recovered in (await self._tables.recover(new)).items():
-            self._tasks[number] = self._task(number, recovered)
+        recovered = await self._tables.recover(new)
+        behind = await said_behind(self.cluster, {number: one.marker for number, one in recovered.items()})
+        for number, one in recovered.items():
+            self._tasks[number] = task = self._begin.task(number, one, behind[number])
+            for model in self._models.held():
+                task.adopt(model.snapshot, model.offset)
 
     def _drop(self, numbers: set[int]) -> None:
         for number in numbers:
             del self._tasks[number]
             self.counters.drop(number)
         self._tables.close(sorted(numbers))
-
-    def _task(self, number: int, recovered: Recovered) -> Task:
-        part = Partition(self.plan, partition=number, partitions=self.cluster.partitions)
-        marker = recovered.marker
-        if marker is not None:
-            part.load(recovered.rows.customers, recovered.rows.rows)
-            part.restore(marker.positions, marker.clock)
-        ends = {} if marker is None else marker.outputs
-        emitter = Emitter(self._sender, self.cluster, number, f"/livetags/{self.catalogue.name}", ends)
-        return Task(part, number, self.catalogue.sources, emitter, self.counters, self.settings.run_records)
 
     async def _revoked(self) -> None:
         """Before others may get the partitions: write everything."""

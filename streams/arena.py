@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streams.engine import due as due_index
 from streams.engine.kernel import State
-from streams.engine.layout import MISSING
+from streams.engine.layout import MISSING, NEVER
 from streams.engine.plan import Plan
 from streams.engine.write import Names
 
@@ -79,6 +79,10 @@ class Arena:
         new = len(self.customers) - first
         if new > 0:
             self.state.said[np.arange(len(codes)), codes] += new
+
+    def timers(self) -> int:
+        """How many customers have a timer."""
+        return int(np.count_nonzero(self.state.due.time[: len(self)] != NEVER))
 
     def take_dirty(self) -> NDArray[np.int64]:
         """The slots written since the last call, in order."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict, deque
+from collections.abc import Iterable
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.outreach import Verdict, Why
+from schemas.learning import Example, ModelSnapshot, Question
+from schemas.outreach import OutreachRequest, TriggerDecision, Verdict, Why
 from schemas.records import Change
 from streams.ages import Ages
 from streams.histogram import Histogram
@@ -159,11 +161,33 @@ class Counters:
         self.duplicates += output.duplicates
         self.superseded += output.superseded
         self.late += len(output.late)
+        self._learned(output.examples)
         self.dead.update(letter.reason for letter in output.dead)
         for changes in output.written:
             self.changes.update(changes.by_cause())
             self._keep(changes)
             self._moved(changes)
+
+    def said(self, records: Iterable[OutreachRequest | TriggerDecision]) -> None:
+        """Count what triggers decided."""
+        for record in records:
+            if isinstance(record, OutreachRequest):
+                self.outreach[Outreach(record.trigger, record.channel)] += 1
+            else:
+                self.decisions[Decision(record.trigger, record.verdict, record.why)] += 1
+
+    def _learned(self, examples: list[Example]) -> None:
+        """Count questions and answers."""
+        for example in examples:
+            if isinstance(example, Question):
+                self.questions[example.target] += 1
+            else:
+                self.answers[Outcome(example.target, example.label)] += 1
+
+    def scores(self, snapshot: ModelSnapshot) -> None:
+        """Note the model that scores a target from now on."""
+        figures = snapshot.version, snapshot.ready, snapshot.log_loss, snapshot.auc
+        self.models[snapshot.target] = Model(*figures)
 
     def _keep(self, changes: Changes) -> None:
         """Keep the pages that hold the latest changes."""

@@ -172,7 +172,7 @@ class Emitter:
         self._ends = dict(ends)
         constant = [("ce_source", source.encode()), _VERSION, _JSON]
         self._headers = {role: [("ce_type", kind), *constant] for role, kind in _TYPES.items()}
-        self._writers = {
+        self._writers: dict[Role, Writer] = {
             role: Writer(sender, cluster.named(role), partition, self._headers[role] if role in _PAGED else None)
             for role in _TYPES
             if role is not Role.TRAINING_EXAMPLES

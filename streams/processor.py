@@ -293,6 +293,11 @@ class Partition:
         found = int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms))
         return None if found == MISSING else found
 
+    def event_now(self) -> int:
+        """The newest confirmed event time in ms; 0 before the first record."""
+        found = self.watermark
+        return 0 if found is None else found + self.plan.skew_ms
+
     def positions(self) -> dict[str, int]:
         """Per source the offset after the last record that was applied or set aside."""
         return dict(self._positions)

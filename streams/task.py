@@ -8,21 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
+from collections.abc import Iterable
 
 import msgspec
 
 from schemas.catalogue import Source
+from schemas.learning import ModelSnapshot
 from schemas.topics import Role
 from streams.cluster import Cluster
+from streams.config import wall_ms
 from streams.counters import Counters
 from streams.emit import Emitter
 from streams.lane import Batch, Lane, Place
 from streams.output import Output
 from streams.processor import Partition
-from streams.store import Marker, Rows
+from streams.reaching import Reaching, Said
+from streams.store import LABELS, TRIGGERS, Entry, Marker, Rows
 from streams.tables import Tables
+from streams.written import Changes
 
 FIRST_ROW_BYTES = 600
+RESCORED_AT_ONCE = 2_048
 
 
 class LaneGap(Exception):
@@ -40,6 +47,13 @@ class FlushRule(msgspec.Struct, frozen=True):
     bytes: int
 
 
+class _Rescoring(msgspec.Struct):
+    """Customers being brought up to a model: the next one's slot, and what names the model in changes' ids."""
+
+    anchor: str
+    slot: int = 0
+
+
 class Task:
     """A partition of this worker."""
 
@@ -51,7 +65,12 @@ class Task:
         emitter: Emitter,
         counters: Counters,
         run_records: int,
+        reaching: Reaching,
     ) -> None:
+        self._reaching = reaching
+        self._rescoring: deque[_Rescoring] = deque()
+        self._unpublished: list[Changes] = []
+        self._passed_ms: int | None = None
         self.part, self.number, self._sources, self._emitter = part, number, sources, emitter
         self._counters, self._run_records = counters, run_records
         self._places = {source.name: Place(source.topic, number) for source in sources}
@@ -90,6 +109,8 @@ class Task:
             if expected is not None and batch.begin < expected:
                 records = [record for record in records if record.offset >= expected]
             self.part.push(source.name, records)
+            if batch.records:
+                self._counters.received(source.name, self.number, batch.records[-1].timestamp, wall_ms())
             self._expected[source.name] = batch.end
             self.more = True
 
@@ -99,22 +120,62 @@ class Task:
             self.part.ended(source.name, lane.at_end(self._places[source.name]))
         output = self.part.run(self._run_records)
         self.more = output.more
-        return self._take(output)
+        applied = self._take(output)
+        if self._rescoring:
+            self._take(self._rescore())
+            self.more = self.more or bool(self._rescoring)
+        self._say(self._reaching.advance())
+        return applied
+
+    def adopt(self, snapshot: ModelSnapshot, offset: int) -> None:
+        """Score with this model; the customers are brought up to it slice by slice."""
+        if self.part.adopt(snapshot):
+            self._rescoring.append(_Rescoring(str(offset)))
+            self.more = True
+
+    def _rescore(self) -> Output:
+        """Bring some more customers up to the models: to the newest, which the older ones' round is left for."""
+        while len(self._rescoring) > 1:
+            self._rescoring.popleft()
+        rescoring = self._rescoring[0]
+        scored = self.part.rescore(rescoring.slot, rescoring.anchor, RESCORED_AT_ONCE)
+        rescoring.slot = scored.next_slot
+        if not scored.more:
+            self._rescoring.popleft()
+        return scored.output
+
+    def resume(self, said: Iterable[Said]) -> None:
+        """Say what was left to be said when the state was written."""
+        self._say(said)
+        self._say(self._reaching.advance())
 
     def advance(self, to_ms: int, lane: Lane) -> None:
         """Let time pass where every source is read to its end."""
         if all(lane.at_end(self._places[s.name]) and not self.part.queued(s.name) for s in self._sources):
+            self._passed_ms = to_ms
             self._take(self.part.advance(to_ms))
 
     def _take(self, output: Output) -> bool:
         for changes in output.written:
             self._emitter.add_changes(changes)
+            if self._counters.ages is not None:
+                self._unpublished.append(changes)
         self._emitter.add(output.dead)
         self._emitter.add(output.late)
+        self._emitter.add_examples(output.examples)
         self._counters.take(output)
-        touched = output.applied + output.superseded + sum(map(len, output.written))
+        for changes in output.written:
+            self._say(self._reaching.consider(changes))
+        touched = output.applied + output.superseded + sum(map(len, output.written)) + len(output.examples)
         self._changed_since += touched
         return bool(touched or output.dead or output.late or output.duplicates)
+
+    def _say(self, said: Iterable[Said]) -> None:
+        """Hand on what the triggers decided."""
+        records = list(said)
+        self._emitter.add(records)
+        self._counters.said(records)
+        self._changed_since += len(records)
 
     @property
     def waits(self) -> bool:
@@ -146,11 +207,29 @@ class Task:
             self._counters.reached(source.name, done - self._counted.get(source.name, 0), self.part.newest(source.name))
             self._counted[source.name] = done
             self._counters.lag(source.name, self.number, None if behind is None else behind + queued, at_end)
+            self._counters.stands(
+                source.name, self.number, self.part.newest(source.name), self._watermark, done, wall_ms()
+            )
+        self._counters.holds(self.number, len(self.part.arena), self.part.arena.timers())
+
+    @property
+    def _watermark(self) -> int | None:
+        """How far time has passed here: by records, or by the wall's clock where that went on."""
+        known = [ms for ms in (self.part.watermark, self._passed_ms) if ms is not None]
+        return max(known, default=None)
 
     async def send(self, linger_s: float) -> None:
         """Send batches that have waited long enough."""
         if self._emitter.due(linger_s):
             await self._emitter.send()
+            self._published()
+
+    def _published(self) -> None:
+        """Note how old changes were when they went out; only those that a record just made tell."""
+        for changes in self._unpublished:
+            fresh = changes.fresh()
+            self._counters.published(changes.rules[fresh], changes.at[fresh], wall_ms())
+        self._unpublished.clear()
 
     def flush_due(self, rule: FlushRule, now_s: float) -> bool:
         """Whether state is to be written now."""
@@ -174,6 +253,8 @@ class Task:
             self._torn = True
             self._changed_since = 0
             positions, clock, dirty = self.part.positions(), self.part.clock_state(), self.part.take_dirty()
+            kept = [Entry(LABELS + key, value) for key, value in self.part.labels_entries()]
+            kept += [Entry(TRIGGERS + key, value) for key, value in self._reaching.take_entries()]
             published, cut = self.part.take_published(), self._emitter.cut()
             await self._emitter.acknowledged(cut)
             for customers in published:
@@ -189,12 +270,13 @@ class Task:
                 partitions=cluster.partitions,
                 outputs=outputs,
             )
-            await tables.flush(self.number, Rows(dirty.customers, dirty.rows), marker)
+            await tables.flush(self.number, Rows(dirty.customers, dirty.rows), marker, kept)
             if dirty.rows:
                 self._row_bytes = max(1, sum(map(len, dirty.rows)) // len(dirty.rows))
             self._torn = False
             self._flushed_positions = positions
             self._counters.flushes += 1
+            self._counters.flushed(time.monotonic() - self._flushed_at, len(dirty.rows), sum(map(len, dirty.rows)))
             await lane.commit(
                 {self._places[name]: offset for name, offset in positions.items() if name in self._places}
             )

@@ -19,6 +19,7 @@ _tag_change = msgspec.json.Decoder(TagChange).decode
 _segment_change = msgspec.json.Decoder(SegmentChange).decode
 _customer_tags = msgspec.json.Decoder(CustomerTags).decode
 _CAUSES = (Cause.EVENT, *CAUSES)  # by number; 0 is never noted
+_MADE_BY_RECORDS = [number for number, cause in enumerate(CAUSES, 1) if cause in (Cause.EVENT, Cause.PROFILE)]
 
 
 class Written(msgspec.Struct):
@@ -84,6 +85,11 @@ class Changes(Written):
     def said_in(self, which: list[int]) -> list[str]:
         """The tags and segments of those changes."""
         return [self.said[rule] for rule in self.rules[which].tolist()]
+
+    def fresh(self) -> NDArray[np.int64]:
+        """The places of changes that a record just made; `late` ones and those of time bear other times."""
+        places: NDArray[np.int64] = np.flatnonzero(np.isin(self.causes, _MADE_BY_RECORDS))
+        return places
 
     def by_cause(self) -> dict[str, int]:
         """How many bear each cause."""

@@ -61,7 +61,7 @@ def _demo(name: str, seconds: float | None, port: int | None, partitions: int, d
     from rich.console import Console
 
     from streams.broker import BrokerError
-    from streams.demo.member import DemoFailed
+    from streams.demo.child import DemoFailed
     from streams.demo.run import Options, play
     from streams.web.server import DEFAULT_PORT
 

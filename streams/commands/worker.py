@@ -14,6 +14,7 @@ import msgspec
 from schemas.catalogue import Catalogue
 from schemas.loading import load
 from schemas.problems import CatalogueError
+from schemas.status import WorkerStatus
 from streams.commands.running import signalled, unless
 from streams.compiled import keep_compiled
 from streams.config import Clock, Settings, SettingsError, read
@@ -106,7 +107,10 @@ async def _serve(open_: contextlib.AsyncExitStack, settings: Settings, member: W
     from streams.web.app import create_app
     from streams.web.server import ServeError, serve
 
-    page = serve(create_app(WorkerView(member, expect)), settings.web_host, settings.web_port)
+    def everyone() -> list[WorkerStatus]:
+        return member.heartbeat.everyone() if member.heartbeat is not None else []
+
+    page = serve(create_app(WorkerView(member, expect, statuses=everyone)), settings.web_host, settings.web_port)
     try:
         return (await open_.enter_async_context(page)).url
     except ServeError as error:

@@ -1,13 +1,13 @@
-"""A data set on its way into the sources' topics: whole batches, in the order of event time, never far ahead.
+"""A data set on its way into the sources' topics: whole batches, in the order of event time.
 
-What the worker says depends on the order of the sources within a partition. So the feed stays ahead of the worker until
-the end: then a source that is read to its end has nothing more to say about the times being merged.
+What a worker says depends on the order in which it merges the sources of a partition, and a source that it has read to
+its end is waited for no longer. So all is on the broker before a worker starts: were it to catch up with the feed, it
+would apply what has come of one source before what is about to come of another and is older.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -18,8 +18,7 @@ from aiokafka.partitioner import murmur2
 from schemas.catalogue import Catalogue
 from streams.demo.dataset import Chunk, Dataset, merged_chunks
 
-CHUNK: Final = 16_384
-AHEAD: Final = 200_000
+CHUNK: Final = 65_536
 BATCH_BYTES: Final = 524_288
 REQUEST_BYTES: Final = 16_777_216
 
@@ -52,55 +51,32 @@ class Feed:
     ) -> None:
         self.total = min(sum(dataset.events.values()), limit or sum(dataset.events.values()))
         self.sent = 0
-        self.ahead = asyncio.Event()
-        """Set once so much is sent that a worker may start."""
         self._dataset, self._address, self._partitions = dataset, address, partitions
         self._routes = [_route(catalogue, name) for name in dataset.sources]
         self._homes: dict[str, _Home] = {}
-        self._applied = 0
-        self._room = asyncio.Event()
-
-    @property
-    def through(self) -> bool:
-        """Whether all is sent and the worker has dealt with it."""
-        return self.sent == self.total == self._applied
-
-    def applied(self, records: int) -> None:
-        """Note how many of the records the worker has dealt with."""
-        self._applied = records
-        if self.sent - records < AHEAD:
-            self._room.set()
 
     async def run(self) -> None:
-        """Send all, waiting whenever the worker is too far behind."""
+        """Send all."""
         sender = AIOKafkaProducer(
             bootstrap_servers=self._address, max_batch_size=BATCH_BYTES, max_request_size=REQUEST_BYTES, linger_ms=0
         )
         await sender.start()
         try:
             for chunk in merged_chunks(self._dataset, CHUNK):
-                await self._wait()
                 await self._send(sender, _cut(chunk, self.total - self.sent))
                 self.sent += min(len(chunk.lines), self.total - self.sent)
                 if self.sent == self.total:
                     break
         finally:
-            self.ahead.set()
             await sender.stop()
 
-    async def _wait(self) -> None:
-        if self.sent - self._applied < AHEAD:
-            return
-        self.ahead.set()
-        self._room.clear()
-        await self._room.wait()
-
     async def _send(self, sender: AIOKafkaProducer, chunk: Chunk) -> None:
-        """Send a chunk, rare sources first, and wait for the broker to have it."""
-        counts = Counter(chunk.sources)
-        for number, _ in reversed(counts.most_common()):
-            rows = [row for row, source in enumerate(chunk.sources) if source == number]
-            await asyncio.gather(*await self._send_source(sender, self._routes[number], chunk, rows))
+        """Send a chunk and wait for the broker to have it."""
+        rows: dict[int, list[int]] = {}
+        for row, source in enumerate(chunk.sources):
+            rows.setdefault(source, []).append(row)
+        answers = [await self._send_source(sender, self._routes[number], chunk, rows[number]) for number in rows]
+        await asyncio.gather(*(answer for each in answers for answer in each))
 
     async def _send_source(
         self, sender: AIOKafkaProducer, route: _Route, chunk: Chunk, rows: Sequence[int]

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import re
-import signal
 import socket
-import sys
-from collections import deque
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
 import msgspec
 
-import streams
-from streams.broker import die_with_parent, free_port
-from streams.config import PREFIX
+from schemas.freshness import Freshness
+from streams.broker import free_port
+from streams.config import Settings
+from streams.demo.child import Child, DemoFailed
 from streams.web.view import CustomerDetail, SegmentView, SourceView, Summary
 
-STOP_WITHIN_S: Final = 4.0
 ANSWER_WITHIN_S: Final = 5.0
-LINES: Final = 40
 _PAGE: Final = re.compile(r"page at (http://\S+?:(\d+)/)")
 _TAKEN: Final = "is taken"
-
-
-class DemoFailed(Exception):
-    """The demo can't go on; the message says why."""
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -42,35 +31,25 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Member:
-    """`livetags worker` as a child process; a context manager that ends it.
+    """`livetags worker` as a child process.
 
     Parameters
     ----------
     catalogue
         The catalogue's file.
     settings
-        `LIVETAGS_*` settings by their lower-case name; those of the environment do not count.
+        As of a `Child`.
     expect
         How many records will come.
     port
         Where the page should be; a free one where that is taken.
     """
 
-    def __init__(self, catalogue: Path, settings: dict[str, str], expect: int, port: int) -> None:
+    def __init__(self, catalogue: Path, settings: Settings, expect: int, port: int) -> None:
         self._catalogue, self._settings, self._expect, self._wanted = catalogue, settings, expect, port
-        self._process: asyncio.subprocess.Process | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._said: deque[str] = deque(maxlen=LINES)
+        self._child = self._with_page_at(port)
         self._port = 0
         self.url = ""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def start(self) -> None:
         """Start it and wait until it works and its page answers.
@@ -81,51 +60,25 @@ class Member:
             It ended instead.
         """
         port = self._wanted if is_free(self._wanted) else free_port()
-        while not await self._up(port):
-            if not any(_TAKEN in line for line in self._said):
-                raise DemoFailed(self._why())
-            self._said.clear()
+        while not self.url:
+            self._child = self._with_page_at(port)
+            await self._child.start()
+            if found := await self._child.says(_PAGE):
+                self.url, self._port = found[1], int(found[2])
+            elif not any(_TAKEN in line for line in self._child.said):
+                self._child.fail()
             port = free_port()
 
-    async def _up(self, port: int) -> bool:
-        """Whether it came up with that port."""
-        self._process = process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "streams.cli", "worker", str(self._catalogue), "--clock", "event"),
-            *("--web-port", str(port), "--expect", str(self._expect)),
-            env=self._environment(),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=die_with_parent if sys.platform == "linux" else None,
-        )
-        up = asyncio.Event()
-        self._reading = asyncio.create_task(self._read(process, up))
-        await up.wait()
-        return bool(self.url)
+    async def stop(self) -> None:
+        """End it, where it runs."""
+        await self._child.stop()
 
-    def _environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        root = str(Path(streams.__file__).parents[1])
-        path = os.pathsep.join(part for part in (root, kept.get("PYTHONPATH", "")) if part)
-        given = {PREFIX + name.upper(): value for name, value in self._settings.items()}
-        return kept | given | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    def _with_page_at(self, port: int) -> Child:
+        command = "worker", str(self._catalogue), "--clock", "event"
+        page = "--web-port", str(port), "--expect", str(self._expect)
+        return Child("worker", [*command, *page], self._settings)
 
-    async def _read(self, process: asyncio.subprocess.Process, up: asyncio.Event) -> None:
-        """Keep the last lines it says, and note when its page is up."""
-        if process.stdout is None:
-            raise DemoFailed("the worker was started without a pipe")
-        while line := await process.stdout.readline():
-            said = line.decode(errors="replace").rstrip()
-            self._said.append(said)
-            if not self.url and (found := _PAGE.search(said)):
-                self.url, self._port = found[1], int(found[2])
-                up.set()
-        await process.wait()
-        up.set()
-
-    async def wait(self) -> None:
+    async def wait(self) -> NoReturn:
         """Wait until it ends, which it never should by itself.
 
         Raises
@@ -133,31 +86,7 @@ class Member:
         DemoFailed
             Always in the end, unless cancelled.
         """
-        if self._reading is not None:
-            await asyncio.wait([self._reading])
-        raise DemoFailed(self._why())
-
-    def _why(self) -> str:
-        errors = [line for line in self._said if line.startswith("Error: ")] or list(self._said)[-5:]
-        said = "\n".join(line.removeprefix("Error: ") for line in errors)
-        code = None if self._process is None else self._process.returncode
-        return f"the worker ended with code {code}: {said or 'it said nothing'}"
-
-    async def stop(self) -> None:
-        """Ask it to stop, and end it where it takes too long."""
-        process = self._process
-        if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
-            try:
-                async with asyncio.timeout(STOP_WITHIN_S):
-                    await process.wait()
-            except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-        if self._reading is not None:
-            await self._reading
+        await self._child.wait()
 
     async def read(self) -> Reading:
         """What it says now; at most a second old."""
@@ -169,6 +98,11 @@ class Member:
     async def customer(self, customer: str) -> CustomerDetail | None:
         """All about a customer; None where there is none."""
         found: CustomerDetail | None = await self._ask(f"customers/{quote(customer, safe='')}", CustomerDetail)
+        return found
+
+    async def freshness(self) -> Freshness:
+        """How fresh sources and tags are."""
+        found: Freshness = await self._ask("freshness", Freshness)
         return found
 
     async def _ask(self, path: str, kind: Any) -> Any:
@@ -186,7 +120,9 @@ class Member:
         if status == [b"404"]:
             return None
         if status and status != [b"200"]:
-            raise DemoFailed(f"the worker can't tell its {path.partition('/')[0]}: {(list(self._said) or [''])[-1]}")
+            raise DemoFailed(
+                f"the worker can't tell its {path.partition('/')[0]}: {(list(self._child.said) or [''])[-1]}"
+            )
         try:
             return msgspec.json.decode(body, type=kind)
         except msgspec.DecodeError:

@@ -23,15 +23,23 @@ from schemas.catalogue import Catalogue
 from schemas.topics import Changelog, Role, topics_of
 from streams.broker import Embedded
 from streams.cluster import Admin
+from streams.config import Settings
+from streams.demo.child import DemoFailed
+from streams.demo.coach import Coach
 from streams.demo.dataset import Dataset
+from streams.demo.ending import Ending, Lessons
 from streams.demo.feed import Feed
+from streams.demo.freshness_story import freshness_story
 from streams.demo.gauge import Gauge, gauge
-from streams.demo.member import DemoFailed, Member, Reading
+from streams.demo.member import Member, Reading
 from streams.demo.story import EXPLAINED, Pick, Teller, picks, tell
 
 READ_EVERY_S: Final = 0.5
 BOARD_AGE_S: Final = 1.0
 SILENT_S: Final = 60.0
+LEARN_WITHIN_S: Final = 180.0
+PUBLISH_INTERVAL_S: Final = 1
+"""A second is days of the demo's year: new models are published as often as the trainer can."""
 FLUSH_INTERVAL_S: Final = 10
 FLUSH_BYTES: Final = 64_000_000
 """Written rarely: the embedded broker keeps every version of a row in memory."""
@@ -87,104 +95,163 @@ async def _until_told(work: Coroutine[Any, Any, None], console: Console) -> None
     task.result()
 
 
+class _Cast:
+    """The processes of a demo: the worker, and the trainer where the catalogue has targets."""
+
+    def __init__(self, options: Options, catalogue: Catalogue, settings: Settings, total: int) -> None:
+        self.member = Member(options.file, settings, total, options.port)
+        self.coach: Coach | None = None
+        if catalogue.targets:
+            own = settings.model_copy(update={"flush_interval_s": PUBLISH_INTERVAL_S})
+            self.coach = Coach(options.file, own, settings.trainer_group(catalogue.name))
+
+    @property
+    def members(self) -> list[Member | Coach]:
+        """Those that there are."""
+        return [self.member] if self.coach is None else [self.member, self.coach]
+
+    async def start(self) -> None:
+        """Start them; the worker works when this returns."""
+        await self.member.start()
+        if self.coach is not None:
+            await self.coach.start()
+
+    async def stop(self) -> None:
+        """End them."""
+        await asyncio.gather(*(one.stop() for one in self.members))
+
+
 class _Demo:
     def __init__(self, options: Options, catalogue: Catalogue, dataset: Dataset, console: Console) -> None:
         self._options, self._catalogue, self._dataset, self._console = options, catalogue, dataset, console
 
     async def run(self) -> None:
-        """Broker, topics, the first records, worker, the rest, the tables."""
+        """Broker, topics, all records, worker and trainer, the tables."""
         options = self._options
         async with contextlib.AsyncExitStack() as open_:
             directory = open_.enter_context(
                 tempfile.TemporaryDirectory(prefix="livetags-demo-", ignore_cleanup_errors=True)
             )
-            address = open_.enter_context(Embedded()).address
-            await asyncio.to_thread(self._make_topics, address)
-            feed = Feed(self._dataset, self._catalogue, address, options.partitions, options.records)
-            feeding = asyncio.create_task(feed.run())
-            open_.push_async_callback(_cancelled, feeding)
-            await feed.ahead.wait()
-            if feeding.done():
-                feeding.result()
-            settings = self._settings(address, directory)
-            member = await open_.enter_async_context(Member(options.file, settings, feed.total, options.port))
-            await self._started(member)
+            settings = self._settings(open_.enter_context(Embedded()).address, directory)
             try:
-                reading = await self._stream(feed, feeding, member)
-                await self._explain(member, reading)
+                feed = await self._fed(settings.broker)
+                cast = _Cast(options, self._catalogue, settings, feed.total)
+                open_.push_async_callback(cast.stop)
+                await self._started(cast)
+                await self._play(cast, feed.total, Ending(self._catalogue, self._dataset, settings))
             except (OSError, TimeoutError) as error:
                 raise DemoFailed("the worker does not answer any more") from error
             except KafkaError as error:
                 raise DemoFailed(f"the embedded broker does not answer any more: {error}") from error
             if options.stay:
-                self._console.print(f"\nThe page stays up at [bold]{member.url}[/] until Ctrl-C.")
-                await member.wait()
+                self._console.print(f"\nThe page stays up at [bold]{cast.member.url}[/] until Ctrl-C.")
+                await cast.member.wait()
+
+    def _settings(self, address: str, directory: str) -> Settings:
+        """What the demo's processes run with; what the environment says does not count."""
+        return Settings.model_construct(
+            broker=address,
+            data_dir=Path(directory),
+            partitions=self._options.partitions,
+            flush_interval_s=FLUSH_INTERVAL_S,
+            flush_bytes=FLUSH_BYTES,
+        )
+
+    async def _fed(self, address: str) -> Feed:
+        """The feed, once all its records are on the broker."""
+        await asyncio.to_thread(self._make_topics, address)
+        feed = Feed(self._dataset, self._catalogue, address, self._options.partitions, self._options.records)
+        with self._meanwhile(f"Sending {feed.total:,} records to the broker ..."):
+            await feed.run()
+        return feed
 
     def _make_topics(self, address: str) -> None:
         topics = topics_of(self._catalogue, Changelog(1, "", ""))
         with Admin(address) as admin:
             admin.create([topic for topic in topics if topic.role is Role.SOURCE], self._options.partitions, 1)
 
-    def _settings(self, address: str, directory: str) -> dict[str, str]:
-        return {
-            "broker": address,
-            "data_dir": directory,
-            "partitions": str(self._options.partitions),
-            "flush_interval_s": str(FLUSH_INTERVAL_S),
-            "flush_bytes": str(FLUSH_BYTES),
-        }
+    async def _started(self, cast: _Cast) -> None:
+        with self._meanwhile("Starting the worker; the first time it compiles its engine, in up to a minute ..."):
+            await cast.start()
+        self._console.print(f"Dashboard: [bold]{cast.member.url}[/]")
 
-    async def _started(self, member: Member) -> None:
-        waiting = "Starting the worker; the first time it compiles its engine, which takes up to a minute ..."
-        with self._console.status(waiting) if self._console.is_terminal else contextlib.nullcontext():
-            if not self._console.is_terminal:
-                self._console.print(waiting, soft_wrap=True)
-            await member.start()
-        self._console.print(f"Dashboard: [bold]{member.url}[/]")
+    def _meanwhile(self, said: str) -> contextlib.AbstractContextManager[object]:
+        """Say what takes a while: as long as it does, or without a terminal in a line."""
+        if self._console.is_terminal:
+            return self._console.status(said)
+        self._console.print(said, soft_wrap=True, highlight=False)
+        return contextlib.nullcontext()
 
-    async def _stream(self, feed: Feed, feeding: asyncio.Task[None], member: Member) -> Reading:
-        """Feed and show until the year is through or the time is up; what the worker said then."""
+    # ------------------------------------------------------------------------------------------------ the year
+
+    async def _play(self, cast: _Cast, total: int, ending: Ending) -> None:
+        """The year, and what there is to tell of it."""
         began_s = time.monotonic()
-        with gauge(self._console, feed.total) as shown:
-            following = asyncio.create_task(self._follow(feed, member, shown))
-            ended = asyncio.create_task(member.wait())
+        through = await self._stream(cast, total)
+        seconds = time.monotonic() - began_s
+        reading = await self._settled(cast.member) if through else await cast.member.read()
+        tell(self._console, reading, seconds)
+        freshness = await cast.member.freshness()
+        lessons = await ending.lessons()
+        if through:
+            await self._learned(cast, lessons)
+        for shown in (
+            *await ending.learned(lessons),
+            *await ending.triggered(),
+            *freshness_story(freshness, self._catalogue),
+        ):
+            self._console.print(shown)
+        await self._explain(cast.member, reading)
+
+    async def _stream(self, cast: _Cast, total: int) -> bool:
+        """Show what the worker says until the year is through or the time is up; whether it is through."""
+        with gauge(self._console, total) as shown:
+            following = asyncio.create_task(self._follow(cast.member, total, shown))
+            ended = [asyncio.create_task(one.wait()) for one in cast.members]
             try:
                 await asyncio.wait(
-                    [following, ended, *([] if feeding.done() else [asyncio.create_task(_failed(feeding))])],
-                    timeout=self._options.seconds,
-                    return_when=asyncio.FIRST_COMPLETED,
+                    [following, *ended], timeout=self._options.seconds, return_when=asyncio.FIRST_COMPLETED
                 )
-                for task in (feeding, ended, following):
+                for task in (*ended, following):
                     if task.done():
                         task.result()
-                seconds = time.monotonic() - began_s
+                return following.done()
             finally:
-                await _cancelled(following)
-                await _cancelled(ended)
-                await _cancelled(feeding)
-        reading = await self._settled(member) if feed.through else await member.read()
-        tell(self._console, reading, seconds)
-        return reading
+                for task in (following, *ended):
+                    await _cancelled(task)
 
-    async def _follow(self, feed: Feed, member: Member, shown: Gauge) -> None:
-        """Show what the worker says, and make room in the feed, until all is applied."""
-        heard_s = time.monotonic()
-        while not feed.through:
+    async def _follow(self, member: Member, total: int, shown: Gauge) -> None:
+        """Show what the worker says until it has dealt with all records."""
+        heard_s, records = time.monotonic(), 0
+        while records < total:
             try:
                 reading = await member.read()
             except (OSError, TimeoutError):
                 if time.monotonic() - heard_s > SILENT_S:
                     raise
             else:
-                heard_s = time.monotonic()
-                feed.applied(reading.records)
+                heard_s, records = time.monotonic(), reading.records
                 shown.show(reading)
-            await asyncio.sleep(0 if feed.through else READ_EVERY_S)
+            await asyncio.sleep(0 if records == total else READ_EVERY_S)
 
     async def _settled(self, member: Member) -> Reading:
         """The worker's figures after the last record, once its board is newer than that."""
         await asyncio.sleep(BOARD_AGE_S)
         return await member.read()
+
+    async def _learned(self, cast: _Cast, lessons: Lessons) -> None:
+        """Wait until the trainer has learned all there is, and have it publish that by ending it."""
+        if cast.coach is None:
+            return
+        with self._meanwhile("The trainer learns from the last answers ..."):
+            done = await cast.coach.learned_all(lessons.ends, LEARN_WITHIN_S)
+            await cast.coach.stop()
+        if not done:
+            self._console.print(
+                f"The trainer has not read all examples within {LEARN_WITHIN_S:.0f} s, on a machine as slow as this "
+                "one; what follows is how far it was.",
+                soft_wrap=True,
+            )
 
     async def _explain(self, member: Member, reading: Reading) -> None:
         teller = Teller(self._catalogue)
@@ -204,14 +271,7 @@ class _Demo:
                 return
 
 
-async def _failed(task: asyncio.Task[None]) -> None:
-    """Return once the task has failed; a task that ends well is waited for in vain."""
-    await asyncio.wait([task])
-    if task.cancelled() or task.exception() is None:
-        await asyncio.Event().wait()
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
+async def _cancelled(task: asyncio.Task[Any]) -> None:
     """Cancel a task and wait for its end; what it failed of was told elsewhere."""
     task.cancel()
     await asyncio.wait([task])

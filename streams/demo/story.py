@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Final
 
 import msgspec
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -15,15 +14,15 @@ from schemas.catalogue import Catalogue, Unit
 from schemas.records import Value
 from streams.demo.gauge import both_titles, largest
 from streams.demo.member import Reading
+from streams.demo.tables import EN, table
 from streams.engine.explain import Explanation
 from streams.web import formats
 from streams.web.feed import cause_word
 from streams.web.view import CustomerDetail, SegmentView
-from streams.web.words import Language, say, title_in
+from streams.web.words import say, title_in
 
 EXPLAINED: Final = 3
 TAGS_EACH: Final = 6
-EN: Final = Language.EN
 
 
 class Pick(msgspec.Struct, frozen=True):
@@ -42,16 +41,8 @@ def picks(segments: Iterable[SegmentView]) -> list[Pick]:
 def tell(console: Console, reading: Reading, seconds: float) -> None:
     """Print the figures, the changes by cause and the segments."""
     console.print()
-    for table in (_figures(reading, seconds), _causes(reading), _segments(reading)):
-        console.print(table)
-
-
-def _table(*columns: str, numbers: int = 0, title: str) -> Table:
-    """A table whose last `numbers` columns are numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place >= len(columns) - numbers else "left")
-    return table
+    for shown in (_figures(reading, seconds), _causes(reading), _segments(reading)):
+        console.print(shown)
 
 
 def _figures(reading: Reading, seconds: float) -> Table:
@@ -59,7 +50,7 @@ def _figures(reading: Reading, seconds: float) -> Table:
     columns = ("Events", "Seconds", "Events/s", "Changes", "Customers", "Dead letters", "Late", "Duplicates")
     until = formats.day_and_time(summary.event_time, summary.timezone)
     title = f"{title_in(summary.title, EN, summary.catalogue)}, until {until} ({summary.timezone})"
-    table = _table(*columns, numbers=len(columns), title=title)
+    made = table(*columns, numbers=len(columns), title=title)
     figures = (summary.events, None, None, summary.changes, summary.customers)
     aside = (summary.dead, summary.late, summary.duplicates)
     texts = ["" if figure is None else formats.count(figure) for figure in (*figures, *aside)]
@@ -67,25 +58,25 @@ def _figures(reading: Reading, seconds: float) -> Table:
         f"{seconds:.1f}",
         formats.count(round(summary.events / seconds)) if seconds else formats.MISSING,
     )
-    table.add_row(*texts)
-    return table
+    made.add_row(*texts)
+    return made
 
 
 def _causes(reading: Reading) -> Table:
-    table = _table("Cause", "Changes", numbers=1, title="Changes by cause")
+    made = table("Cause", "Changes", numbers=1, title="Changes by cause")
     for cause, number in sorted(reading.summary.changes_by_cause.items(), key=lambda item: -item[1]):
-        table.add_row(cause_word(cause, EN), formats.count(number))
-    return table
+        made.add_row(cause_word(cause, EN), formats.count(number))
+    return made
 
 
 def _segments(reading: Reading) -> Table:
     columns = ("Segment", "", "Entered", "Left", "Customers", "Share")
-    table = _table(*columns, numbers=4, title="Segments, largest first")
+    made = table(*columns, numbers=4, title="Segments, largest first")
     whole = reading.summary.customers
     for segment in largest(reading.segments):
         numbers = (segment.entered, segment.left, segment.customers)
-        table.add_row(*both_titles(segment), *map(formats.count, numbers), formats.share(segment.customers, whole))
-    return table
+        made.add_row(*both_titles(segment), *map(formats.count, numbers), formats.share(segment.customers, whole))
+    return made
 
 
 class Teller:
@@ -100,16 +91,16 @@ class Teller:
 
     def explain(self, customer: CustomerDetail, picked_for: str) -> RenderableType:
         """A customer's segments and tags: since when, by which cause, and what their rules rest on."""
-        picked = title_in(self._titles[picked_for], EN, picked_for)
-        table = _table("", "", "Says", "Since", "Cause", "Because", title=f"Customer {customer.customer_id} ({picked})")
+        picked = self.title(picked_for)
+        made = table("", "", "Says", "Since", "Cause", "Because", title=f"Customer {customer.customer_id} ({picked})")
         for item in self._shown(customer):
             chinese = item.title.get("zh", "")
-            says = say("in", EN) if item.name in customer.segments else _says(item.value)
+            said = say("in", EN) if item.name in customer.segments else says(item.value)
             since = formats.day_and_time(item.since, self._catalogue.timezone)
             cause = cause_word(item.cause, EN) if item.cause else formats.MISSING
             title = Text(title_in(item.title, EN, item.name), style="bold" if item.name in customer.segments else "")
-            table.add_row(title, chinese, says, since, cause, self._because(item.because))
-        return table
+            made.add_row(title, chinese, said, since, cause, self.because(item.because))
+        return made
 
     def _shown(self, customer: CustomerDetail) -> list[Explanation]:
         """The segments the customer is in, then the tags that changed last."""
@@ -120,16 +111,19 @@ class Teller:
         moved = sorted((tag for tag in tags if tag.since), key=lambda tag: tag.since or "", reverse=True)
         return segments + moved[:TAGS_EACH]
 
-    def _because(self, because: dict[str, Value]) -> str:
-        return "; ".join(
-            f"{title_in(self._titles.get(name, {}), EN, name)} {self._reading(name, value)}"
-            for name, value in because.items()
-        )
+    def title(self, name: str) -> str:
+        """The English title of a feature, tag or segment."""
+        return title_in(self._titles.get(name, {}), EN, name)
+
+    def because(self, because: dict[str, Value]) -> str:
+        """Titles and values of what a rule used."""
+        return "; ".join(f"{self.title(name)} {self._reading(name, value)}" for name, value in because.items())
 
     def _reading(self, name: str, value: Value) -> str:
         catalogue = self._catalogue
         return formats.reading(value, self._units.get(name), catalogue.currency, catalogue.timezone, EN)
 
 
-def _says(value: bool | str | None) -> str:
+def says(value: bool | str | None) -> str:
+    """A tag's value in words."""
     return say("on" if value else "off", EN) if isinstance(value, bool) else value or formats.MISSING

@@ -1,0 +1,42 @@
+"""A partition's task as its recovered state begins it."""
+
+from __future__ import annotations
+
+from aiokafka import AIOKafkaProducer
+
+from streams.cluster import Cluster
+from streams.config import Clock, Settings, wall_ms
+from streams.counters import Counters
+from streams.emit import Emitter
+from streams.engine.plan import Plan
+from streams.processor import Partition
+from streams.reaching import Reaching, Said
+from streams.store import LABELS, TRIGGERS
+from streams.tables import Recovered
+from streams.task import Task
+
+
+class Beginning:
+    """What all tasks of a worker share."""
+
+    def __init__(
+        self, settings: Settings, plan: Plan, cluster: Cluster, sender: AIOKafkaProducer, counters: Counters
+    ) -> None:
+        self._settings, self._plan, self._cluster = settings, plan, cluster
+        self._sender, self._counters = sender, counters
+
+    def task(self, number: int, recovered: Recovered, behind: list[Said]) -> Task:
+        """The task of a partition; `behind` is what its triggers said behind the marker."""
+        catalogue, marker = self._plan.catalogue, recovered.marker
+        part = Partition(self._plan, partition=number, partitions=self._cluster.partitions)
+        if marker is not None:
+            part.load(recovered.rows.customers, recovered.rows.rows)
+            part.restore(marker.positions, marker.clock)
+            part.load_labels(recovered.kept[LABELS])
+        ends = {} if marker is None else marker.outputs
+        targets = [target.name for target in catalogue.targets]
+        emitter = Emitter(self._sender, self._cluster, number, f"/livetags/{catalogue.name}", ends, targets)
+        reaching = Reaching(catalogue, part, wall_ms if self._settings.clock is Clock.WALL else part.event_now)
+        task = Task(part, number, catalogue.sources, emitter, self._counters, self._settings.run_records, reaching)
+        task.resume(reaching.resume(recovered.kept[TRIGGERS], behind))
+        return task
