@@ -101,7 +101,7 @@ class Worker:
     @property
     def models(self) -> list[ModelSnapshot]:
         """The models in force."""
-        return [model.snapshot for model in self._models.held()]
+        return self._models.snapshots()
 
     @property
     def ready(self) -> bool:
@@ -173,8 +173,8 @@ class Worker:
                 await control.caught_up()
 
     def _adopt(self, model: Model) -> None:
-        """Score with a new model."""
-        self.counters.scores(model.snapshot)
+        """Score with a new model, or with none where it was withdrawn."""
+        self.counters.scores(model.target, model.snapshot)
         for task in self._tasks.values():
             task.adopt(model)
 

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from aiokafka import AIOKafkaProducer
 
 from schemas.catalogue import Catalogue
+from schemas.definitions import definition
 from streams.cluster import Cluster
 from streams.config import Clock, Settings, wall_ms
 from streams.counters import Counters
@@ -59,8 +60,8 @@ class Beginning:
             part.restore(marker.positions, marker.clock)
             part.load_labels(recovered.kept[LABELS])
         ends = {} if marker is None else marker.outputs
-        targets = [target.name for target in catalogue.targets]
-        emitter = Emitter(self._sender, self._cluster, number, f"/livetags/{catalogue.name}", ends, targets)
+        definitions = {target.name: definition(catalogue, target) for target in catalogue.targets}
+        emitter = Emitter(self._sender, self._cluster, number, f"/livetags/{catalogue.name}", ends, definitions)
         reaching = Reaching(catalogue, part, wall_ms if self._settings.clock is Clock.WALL else part.event_now)
         records = self._settings.run_records
         task = Task(part, number, catalogue.sources, emitter, self._counters, records, reaching, self._engine)

@@ -256,13 +256,13 @@ class Partition:
         return output
 
     def adopt(self, snapshot: ModelSnapshot) -> bool:
-        """Score with this model from now on, where it is a newer one that may be shown; whether it is.
+        """Score with this model from now on, where it is another one that may be shown; whether it is.
 
         `rescore` then brings the customers up to it.
         """
         names = [target.name for target in self.plan.catalogue.targets]
         held = self.models.get(snapshot.target)
-        if snapshot.target not in names or not snapshot.ready or (held and held.version >= snapshot.version):
+        if snapshot.target not in names or not snapshot.ready or held == snapshot:
             return False
         index = names.index(snapshot.target)
         target = self.plan.catalogue.targets[index]
@@ -274,6 +274,13 @@ class Partition:
         self.models[snapshot.target] = snapshot
         self.sayer.ready(snapshot.target)
         return True
+
+    def withdraw(self, target: str) -> None:
+        """Score a target no more; what its tags say they keep saying, as `warming`."""
+        if self.models.pop(target, None) is not None:
+            names = [one.name for one in self.plan.catalogue.targets]
+            self._models.ready[names.index(target)] = False
+            self.sayer.ready(target, False)
 
     def rescore(self, first: int, anchor: str, most: int = _TIMERS) -> Rescored:
         """Decide the scores of the next customers anew; `anchor` is what brought the model, for the changes' ids."""

@@ -159,7 +159,9 @@ class Task:
             self.part.ended(source, at_end)
         outputs = [self.part.run(self._run_records)]
         for model in models:
-            if self.part.adopt(model.snapshot):
+            if model.snapshot is None:
+                self.part.withdraw(model.target)
+            elif self.part.adopt(model.snapshot):
                 self._rescoring.append(_Rescoring(str(model.offset)))
         if self._rescoring:
             outputs.append(self._rescore())
