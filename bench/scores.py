@@ -1,7 +1,7 @@
 """`python -m bench.scores`: what scoring costs, the same load with and without models of all targets.
 
-The load's months pass in seconds, so the daily tick (every customer is scored anew at midnight) weighs thousands of times
-what it does live; it is in these figures.
+The load's months pass in seconds, so the daily tick (every customer is scored anew at midnight) weighs thousands of
+times what it does live; it is in these figures.
 """
 
 from __future__ import annotations
