@@ -1,7 +1,7 @@
 """One target's examples as its partition of `training-examples` has them, and which of them a model was judged by.
 
-What the trainer does with them is done again here, from the topic alone: a question or an answer that comes again counts
-once, and an answer is judged when its question's own time is over, in the order of these moments.
+What the trainer does with them is done again here, from the topic alone: a question or an answer that comes again
+counts once, and an answer is judged when its question's own time is over, in the order of these moments.
 """
 
 from __future__ import annotations
