@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from streams.engine.layout import MISSING, NEVER, NOW, StoreKind
 from streams.engine.machine import SPARE, run_program
-from streams.engine.scoring import next_midnight, score_level, scored
+from streams.engine.scoring import next_midnight, score_levels, scored
 from streams.engine.tables import FeatureKind, Models, RuleKind, Tables, no_models
 
 # Plain integers, which numba compiles in.
@@ -71,7 +71,7 @@ def tile_of(time: int, width: int, offset_ms: int) -> int:
     return (time + offset_ms) // width if width > 0 else 0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def span(tables: Tables, now: int, at: int, spans: Words) -> None:
     """Where the windows of a row stand that is looked at at `at`, its own now being `now`."""
     offset_ms = tables.offset_ms
@@ -83,7 +83,7 @@ def span(tables: Tables, now: int, at: int, spans: Words) -> None:
         spans[index, COUNT] = max(newest - first + 1, 0)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def span_move(tables: Tables, now: int, to: int, spans: Words) -> None:
     """The same for a row whose now goes on to `to`: looked at there, with the newest tile before and after."""
     offset_ms = tables.offset_ms
@@ -97,25 +97,39 @@ def span_move(tables: Tables, now: int, to: int, spans: Words) -> None:
 
 
 @njit(cache=True, nogil=True, inline="always")
+def _zeros(words: NDArray[Any], start: int, end: int) -> int:
+    """How many zeros stand from `start` on, `end - start` at most; four are looked at together."""
+    at = start
+    while at + 4 <= end:
+        if words[at] | words[at + 1] | words[at + 2] | words[at + 3]:
+            break
+        at += 4
+    while at < end and words[at] == 0:
+        at += 1
+    return at - start
+
+
+@njit(cache=True, nogil=True, inline="always")
 def _skip_empty(store: Any, slot: int, count: int, row: Words, row32: Halves) -> int:
     """How many of `count` tiles from `slot` on hold nothing, up to the first that does."""
     kind, offset, tiles, values = store.kind, store.offset, store.tiles, store.values
+    ahead = min(count, tiles - slot)
+    if kind == _COUNT:
+        skipped = _zeros(row32, 2 * offset + slot, 2 * offset + slot + ahead)
+        return skipped if skipped < ahead else skipped + _zeros(row32, 2 * offset, 2 * offset + count - ahead)
+    if kind == _SUM:
+        skipped = _zeros(row, offset + slot, offset + slot + ahead)
+        return skipped if skipped < ahead else skipped + _zeros(row, offset, offset + count - ahead)
+    if kind == _VALUES:
+        first = 2 * offset + slot * values
+        skipped = _zeros(row32, first, first + ahead * values) // values
+        return (
+            skipped
+            if skipped < ahead
+            else ahead + _zeros(row32, 2 * offset, 2 * offset + (count - ahead) * values) // values
+        )
     skipped = 0
-    while skipped < count:
-        if kind == _COUNT:
-            if row32[2 * offset + slot] != 0:
-                break
-        elif kind == _SUM:
-            if row[offset + slot] != 0:
-                break
-        elif kind == _VALUES:
-            some = 0
-            for value in range(2 * offset + slot * values, 2 * offset + (slot + 1) * values):
-                some |= row32[value]
-            if some != 0:
-                break
-        elif row[offset + slot] != MISSING:
-            break
+    while skipped < count and row[offset + slot] == MISSING:
         skipped += 1
         slot += 1
         if slot == tiles:
@@ -221,8 +235,8 @@ def _tiled(feature: Any, stores: Any, slot: int, count: int, row: Words, row32: 
     return float(_total(store.kind, store.offset, store.tiles, slot, count, row, row32)) / feature.scale
 
 
-@njit(cache=True, nogil=True)
-def read_features(tables: Tables, which: int, at: int, row: Words, row32: Halves, reals: Doubles, desk: Desk) -> int:
+@njit(cache=True, nogil=True, inline="always")
+def _read_features(tables: Tables, which: int, at: int, row: Words, row32: Halves, reals: Doubles, desk: Desk) -> int:
     """Put the features' values at `at` into their registers; the moment a first tile leaves (or NEVER).
 
     Those of `which` kind are read: `EVERY`, `LIVE` (rules rest on them), or `EXTRA` (only models do). The windows are
@@ -255,6 +269,12 @@ def read_features(tables: Tables, which: int, at: int, row: Words, row32: Halves
         else:
             registers[index] = _tiled(feature, stores, slot, count, row, row32, registers)
     return due
+
+
+@njit(cache=True, nogil=True)
+def read_features(tables: Tables, which: int, at: int, row: Words, row32: Halves, reals: Doubles, desk: Desk) -> None:
+    """The same, as a call."""
+    _read_features(tables, which, at, row, row32, reals, desk)
 
 
 @njit(cache=True, nogil=True)
@@ -293,20 +313,20 @@ def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, r
     steps, constants, ruled, sinces = tables.steps, tables.constants, tables.rules, tables.sinces
     registers, codes = desk.registers, desk.codes
     count, tags, differing = len(tables.features), len(registers) - SPARE - len(tables.features), 0
-    due = read_features(tables, LIVE, at, row, row32, reals, desk)
+    # Inlined, as most calls are here: handing over so many arrays costs a microsecond.
+    due = _read_features(tables, LIVE, at, row, row32, reals, desk)
+    for index in tables.scores:
+        codes[index] = (row[ruled[index].said + 1] >> 4) - 1
     if scored(desk.models):
         due = min(due, next_midnight(at, tables.offset_ms))
         if rescore:
             read_features(tables, EXTRA, at, row, row32, reals, desk)
+            score_levels(tables, desk.models, registers, codes)
     for place in range(len(sinces)):
         since = sinces[place]
         time = row[since.stored]
         if time != MISSING and time != NEVER and time + since.after > at:
             due = min(due, time + since.after)
-    for index in tables.scores:
-        rule = ruled[index]
-        old = (row[rule.said + 1] >> 4) - 1
-        codes[index] = score_level(tables, desk.models, rule, old, registers) if rescore else old
     for index in range(len(ruled)):
         rule = ruled[index]
         code, old = -1, (row[rule.said + 1] >> 4) - 1

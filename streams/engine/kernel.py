@@ -83,7 +83,7 @@ class Out(NamedTuple):
     notes: Notes
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _room(tables: Tables, out: Out) -> bool:
     return (
         out.used[0] + len(tables.rules) <= len(out.changes)
@@ -91,13 +91,13 @@ def _room(tables: Tables, out: Out) -> bool:
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def watermark(clock: NDArray[np.int64], skew_ms: int) -> int:
     """The partition's watermark; MISSING before its first record."""
     return clock[0] - skew_ms if clock[0] != MISSING else MISSING
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _confirm(clock: NDArray[np.int64], time: int, slot: int) -> None:
     """Move the confirmed event time; a jump of over an hour waits for a second customer's record (P9)."""
     if clock[0] == MISSING:
@@ -117,7 +117,7 @@ def _confirm(clock: NDArray[np.int64], time: int, slot: int) -> None:
         clock[2] = slot
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _commit(tables: Tables, state: State, out: Out, slot: int, at: int, cause: int, record: int) -> None:
     """Write the decided tags and segments into the row and note each change."""
     row, codes, registers = state.rows[slot], out.desk.codes, out.desk.registers
@@ -197,7 +197,7 @@ def rescore(tables: Tables, state: State, out: Out, first: int, end: int, floor:
     return end
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _judge(tables: Tables, row: NDArray[np.int64], batch: Batch, i: int) -> int:
     """Whether a record counts, before anything is changed."""
     source = tables.sources[batch.source[i]]
@@ -215,7 +215,7 @@ def _judge(tables: Tables, row: NDArray[np.int64], batch: Batch, i: int) -> int:
     return _APPLIED
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _take(tables: Tables, state: State, batch: Batch, i: int, skew_ms: int, out: Out) -> bool:
     """Apply record i to its row; False where a sum would overflow (nothing is changed then)."""
     slot = batch.slot[i]

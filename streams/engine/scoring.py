@@ -54,26 +54,26 @@ def notes(tables: Tables, records: int) -> Notes:
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def room(tables: Tables, out: Notes) -> bool:
     """Whether another record's notes have room."""
     each = len(tables.targets) + len(tables.outcomes)
     return out.used[0] + each < len(out.notes) and out.used[1] + len(tables.inputs) < len(out.values)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def next_midnight(at: int, offset_ms: int) -> int:
     """The first local midnight after `at`."""
     return ((at + offset_ms) // DAY_MS + 1) * DAY_MS - offset_ms
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def is_midnight(at: int, offset_ms: int) -> bool:
     """Whether `at` is a local midnight."""
     return (at + offset_ms) % DAY_MS == 0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def scored(models: Models) -> bool:
     """Whether any target has a model."""
     for ready in models.ready:  # noqa: SIM110 - numba compiles no generators
@@ -82,7 +82,7 @@ def scored(models: Models) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def logit(tables: Tables, models: Models, target: int, registers: NDArray[np.float64]) -> float:
     """The log odds that a target's model gives a customer."""
     found = models.bias[target]
@@ -94,19 +94,26 @@ def logit(tables: Tables, models: Models, target: int, registers: NDArray[np.flo
 
 
 @njit(cache=True, nogil=True)
-def score_level(tables: Tables, models: Models, rule: Any, old: int, registers: NDArray[np.float64]) -> int:
-    """The level of a score tag that said `old` (-1: nothing yet): it falls only below a threshold less the margin."""
-    if not models.ready[rule.target]:
-        return old
-    score = 1.0 / (1.0 + math.exp(-logit(tables, models, rule.target, registers)))
-    for level in range(rule.end - rule.start):
-        threshold = tables.thresholds[rule.start + level]
-        if score >= threshold or (0 <= old <= level and score >= threshold - rule.margin):
-            return level
-    return rule.end - rule.start - 1
+def score_levels(tables: Tables, models: Models, registers: NDArray[np.float64], codes: NDArray[np.int64]) -> None:
+    """Decide the score tags of targets that have a model; `codes` hold what they said before (-1: nothing yet).
+
+    A level is left for a lower one only below its threshold less the margin.
+    """
+    for index in tables.scores:
+        rule, old = tables.rules[index], codes[index]
+        if not models.ready[rule.target]:
+            continue
+        score = 1.0 / (1.0 + math.exp(-logit(tables, models, rule.target, registers)))
+        found = rule.end - rule.start - 1
+        for level in range(rule.end - rule.start):
+            threshold = tables.thresholds[rule.start + level]
+            if score >= threshold or (0 <= old <= level and score >= threshold - rule.margin):
+                found = level
+                break
+        codes[index] = found
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def is_asked(tables: Tables, row: NDArray[np.int64], at: int) -> bool:
     """Whether any target has a question for the customer now."""
     for index in range(len(tables.targets)):
@@ -134,7 +141,7 @@ def ask(tables: Tables, row: NDArray[np.int64], slot: int, at: int, registers: N
         out.used[0] += 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def note_outcomes(
     tables: Tables, source: Any, matches: NDArray[np.bool_], row: NDArray[np.int64], slot: int, time: int, now: int,
     watermark: int, out: Notes,
