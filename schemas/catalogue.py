@@ -175,7 +175,7 @@ class Tag(msgspec.Struct, frozen=True):
             case Quantiles():
                 return "its population's quantiles are not computed by this version"
             case Score():
-                return "its target's model is not learned by this version"
+                return "its target's model has yet to be learned: outcomes take their horizon to come"
         return ""
 
 

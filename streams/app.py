@@ -16,7 +16,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from schemas.catalogue import Catalogue
-from schemas.records import Change
+from schemas.learning import ModelSnapshot
 from schemas.topics import Role
 from streams.agents import ingest
 from streams.ages import Ages
@@ -64,8 +64,6 @@ class Worker:
         The processors of the partitions it has, by number.
     counters
         What it has done since it started.
-    recent
-        The latest changes, oldest first.
     cluster
         What it found on its cluster; set by `start`.
     """
@@ -100,9 +98,9 @@ class Worker:
         return {number: task.part for number, task in self._tasks.items()}
 
     @property
-    def recent(self) -> list[Change]:
-        """The latest changes, oldest first."""
-        return self.counters.recent
+    def models(self) -> list[ModelSnapshot]:
+        """The models in force."""
+        return [model.snapshot for model in self._models.held()]
 
     @property
     def ready(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-COMMANDS: Final = ("check", "data", "demo", "explain", "freshness", "replay", "topics", "worker")
+COMMANDS: Final = ("check", "data", "demo", "explain", "freshness", "replay", "topics", "trainer", "worker")
 
 
 class _Lazy(click.Group):

@@ -16,22 +16,21 @@ from typing import Any
 import msgspec
 import numpy as np
 from aiokafka import AIOKafkaProducer
-from numpy.typing import NDArray
 
 from schemas.learning import Example, Question
 from schemas.outreach import OutreachRequest, TriggerDecision
 from schemas.records import DeadLetter, LateEvent
 from schemas.topics import LARGE_RECORDS, Role
-from schemas.values import iso
 from streams.cluster import Cluster
-from streams.record_batch import Frame
-from streams.written import Changes, Customers, Written
+from streams.record_batch import Frame, Parcel, events, of_page
+from streams.written import Changes, Customers
 
 BATCH_BYTES = 786_432
 _JSON = ("content-type", b"application/json")
 _VERSION = ("ce_specversion", b"1.0")
 
 Headers = list[tuple[str, bytes]]
+_NO_FRAME = Frame(0)
 
 
 def producer(address: str, *, idempotent: bool) -> AIOKafkaProducer:
@@ -68,9 +67,9 @@ class Writer:
     """One partition of one topic, written in batches and in order."""
 
     def __init__(self, sender: AIOKafkaProducer, topic: str, partition: int, headers: Headers | None = None) -> None:
-        """`headers` are those of every record that comes on a page; without, records come one by one."""
+        """`headers` are those of every record that comes in a parcel."""
         self._sender, self.topic, self._partition = sender, topic, partition
-        self._frame = None if headers is None else Frame(BATCH_BYTES, headers)
+        self._headers, self._frame = headers or [], _NO_FRAME
         self._open: Any = None
         self._queue: deque[_Pending] = deque()
         self._uncut: Cut = []
@@ -89,20 +88,20 @@ class Writer:
         if self.waiting_since is None:
             self.waiting_since = time.monotonic()
 
-    def add_page(self, written: Written, which: NDArray[np.int64]) -> None:
-        """Put those records of a page into the open batch, and into further ones where it is full."""
-        if self._frame is None:
-            raise TypeError(f"{self.topic} takes records one by one")
-        first = 0
-        while first < len(which):
-            first = self._frame.fill(written, which, first)
-            if first < len(which):
+    def add_parcel(self, parcel: Parcel) -> None:
+        """Put many records into the open batch, and into further ones where it is full."""
+        if self._frame is _NO_FRAME:
+            self._frame = Frame(BATCH_BYTES, self._headers)
+        count, first = len(parcel.values.ends), 0
+        while first < count:
+            first = self._frame.fill(parcel, first)
+            if first < count:
                 self._close()
         if len(self._frame) and self.waiting_since is None:
             self.waiting_since = time.monotonic()
 
     def _close(self) -> None:
-        if self._frame is not None and len(self._frame):
+        if len(self._frame):
             self._queued(self._frame.take())
         if self._open is not None:
             self._open.close()
@@ -173,12 +172,12 @@ class Emitter:
         constant = [("ce_source", source.encode()), _VERSION, _JSON]
         self._headers = {role: [("ce_type", kind), *constant] for role, kind in _TYPES.items()}
         self._writers: dict[Role, Writer] = {
-            role: Writer(sender, cluster.named(role), partition, self._headers[role] if role in _PAGED else None)
+            role: Writer(sender, cluster.named(role), partition, self._headers[role])
             for role in _TYPES
             if role is not Role.TRAINING_EXAMPLES
         }
         self._examples = {
-            target: Writer(sender, cluster.named(Role.TRAINING_EXAMPLES), number)
+            target: Writer(sender, cluster.named(Role.TRAINING_EXAMPLES), number, self._headers[Role.TRAINING_EXAMPLES])
             for number, target in enumerate(targets)
         }
         self._encode = msgspec.json.Encoder().encode
@@ -190,22 +189,23 @@ class Emitter:
             headers = [("ce_id", _id(record).encode()), ("ce_time", _time(record).encode()), *self._headers[role]]
             self._writers[role].add(_key(record), self._encode(record), headers)
 
-    def add_examples(self, examples: Iterable[Example]) -> None:
+    def add_examples(self, examples: Sequence[Example]) -> None:
         """Put questions and answers into the open batches of their targets."""
-        constant, encode = self._headers[Role.TRAINING_EXAMPLES], self._encode
-        for example in examples:
-            at = example.at if isinstance(example, Question) else example.known_at
-            headers = [("ce_id", example.id.encode()), ("ce_time", iso(at).encode()), *constant]
-            self._examples[example.target].add(example.customer_id.encode(), encode(example), headers)
+        encode = self._encode
+        for target, writer in self._examples.items() if examples else ():
+            some = [example for example in examples if example.target == target]
+            times = [one.at if isinstance(one, Question) else one.known_at for one in some]
+            keys, ids = [one.customer_id.encode() for one in some], [one.id.encode() for one in some]
+            writer.add_parcel(events(keys, map(encode, some), ids, times))
 
     def add_changes(self, changes: Changes) -> None:
         """Put changes into the open batches of the two topics, in their order."""
-        self._writers[Role.TAG_CHANGES].add_page(changes, np.flatnonzero(~changes.segment))
-        self._writers[Role.SEGMENT_CHANGES].add_page(changes, np.flatnonzero(changes.segment))
+        self._writers[Role.TAG_CHANGES].add_parcel(of_page(changes, np.flatnonzero(~changes.segment)))
+        self._writers[Role.SEGMENT_CHANGES].add_parcel(of_page(changes, np.flatnonzero(changes.segment)))
 
     def add_customers(self, customers: Customers) -> None:
         """Put what is said of customers into the open batch."""
-        self._writers[Role.CUSTOMER_TAGS].add_page(customers, np.arange(len(customers)))
+        self._writers[Role.CUSTOMER_TAGS].add_parcel(of_page(customers, customers.known()))
 
     def due(self, linger_s: float) -> bool:
         """Whether a batch has waited that long."""
@@ -254,7 +254,6 @@ _KINDS: dict[type, Role] = {
     OutreachRequest: Role.OUTREACH,
     TriggerDecision: Role.TRIGGER_DECISIONS,
 }
-_PAGED = (Role.TAG_CHANGES, Role.SEGMENT_CHANGES, Role.CUSTOMER_TAGS)
 _TYPES = {
     Role.TAG_CHANGES: b"livetags.tag-change",
     Role.SEGMENT_CHANGES: b"livetags.segment-change",

@@ -152,6 +152,7 @@ class _Consumer(driver.Consumer):
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         self._begins: dict[TP, int] = {}
         self.received: dict[TP, int] = {}
+        self.placed: dict[TP, int] = {}
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
@@ -201,7 +202,7 @@ class _Consumer(driver.Consumer):
         self._begins = await self._thread.place_at(
             {place: offset for place, offset in offsets.items() if place in assigned}
         )
-        self.received = dict(self._begins)
+        self.received, self.placed = dict(self._begins), dict(self._begins)
         self._read_offset.clear()
 
     def verify_event_path(self, now: float, tp: TP) -> None:
@@ -293,6 +294,10 @@ class Lane:
     def received(self, batch: Batch) -> None:
         """Note that a batch has come out of the lane: only then may its place be at its end."""
         self._consumer.received[TP(batch.place.topic, batch.place.partition)] = batch.end
+
+    def placed(self, place: Place) -> int | None:
+        """Where reading began after the latest assignment: later than was wanted where records had expired."""
+        return self._consumer.placed.get(TP(place.topic, place.partition))
 
     def at_end(self, place: Place) -> bool:
         """Whether all there is of a place has been received."""

@@ -1,4 +1,4 @@
-"""Kafka record batches made of pages: thousands of records framed at once instead of one call each.
+"""Kafka record batches made of many records at once instead of one call each.
 
 The records are Kafka's format 2 (uncompressed); header, checksum, and the producer's sequence stay aiokafka's own.
 """
@@ -6,7 +6,8 @@ The records are Kafka's format 2 (uncompressed); header, checksum, and the produ
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -14,14 +15,67 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy as Head
 from numba import njit
 from numpy.typing import NDArray
 
-from streams.engine.ink import TIME_BYTES, put, put_varint, varint_bytes
+from streams.engine.ink import TIME_BYTES, put, put_time, put_varint, varint_bytes
 from streams.engine.words import ID_CHARS
 from streams.written import Written
 
 Bytes = NDArray[np.uint8]
+Places = NDArray[np.int64]
 _ID_KEY: Final = np.frombuffer(b"ce_id", dtype=np.uint8)
 _TIME_KEY: Final = np.frombuffer(b"ce_time", dtype=np.uint8)
+_NO_BYTES: Final = np.zeros(0, dtype=np.uint8)
 _OVERHEAD: Final = 32  # of a record: five varints of at most five bytes, attributes, two short ones
+
+
+class Texts(NamedTuple):
+    """Text i is `pool[starts[i]:ends[i]]`; one that ends before it starts is null."""
+
+    pool: Bytes
+    starts: Places
+    ends: Places
+
+
+class Parcel(NamedTuple):
+    """Records to frame. `ids` and `times` (UTC ms) become the headers `ce_id` and `ce_time`, if any."""
+
+    keys: Texts
+    values: Texts
+    ids: Texts
+    times: Places
+
+
+def pooled(parts: Iterable[bytes | None]) -> Texts:
+    """Texts one after the other."""
+    listed = list(parts)
+    nulls = np.array([part is None for part in listed], dtype=np.bool_)
+    ends = np.cumsum([0, *(0 if part is None else len(part) for part in listed)], dtype=np.int64)
+    pool = np.frombuffer(b"".join(part for part in listed if part is not None), dtype=np.uint8)
+    return Texts(pool, ends[:-1] + nulls, ends[1:])
+
+
+_NO_TEXTS: Final = Texts(_NO_BYTES, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+
+
+def plain(keys: Iterable[bytes], values: Iterable[bytes | None]) -> Parcel:
+    """Records without headers."""
+    return Parcel(pooled(keys), pooled(values), _NO_TEXTS, np.zeros(0, dtype=np.int64))
+
+
+def events(keys: Iterable[bytes], values: Iterable[bytes], ids: Iterable[bytes], times: Sequence[int]) -> Parcel:
+    """CloudEvents with those ids and times."""
+    return Parcel(pooled(keys), pooled(values), pooled(ids), np.array(times, dtype=np.int64))
+
+
+def of_page(written: Written, which: Places) -> Parcel:
+    """Those records of a page."""
+    page, names, slots = written.page, written.names, written.slots[which]
+    ids = Texts(page.ids, ID_CHARS * which, ID_CHARS * (which + 1))
+    return Parcel(
+        Texts(names.pool, names.ends[slots], names.ends[slots + 1]),
+        Texts(page.text, page.ends[which], page.ends[which + 1]),
+        ids,
+        written.page.times[which],
+    )
 
 
 class RecordBatch(BatchBuilder):  # type: ignore[misc]
@@ -45,11 +99,10 @@ class RecordBatch(BatchBuilder):  # type: ignore[misc]
 class Frame:
     """The open batch of one topic's partition: records are framed into it until it is full."""
 
-    def __init__(self, room: int, headers: list[tuple[str, bytes]]) -> None:
+    def __init__(self, room: int, headers: Sequence[tuple[str, bytes]] = ()) -> None:
         """`headers` are those that every record bears, beside its id and time."""
         self._room = room
-        self._headers = _framed(headers)
-        self._header_count = len(headers) + 2
+        self._headers, self._header_count = _framed(headers), len(headers)
         self._buffer = np.empty(room, dtype=np.uint8)
         self._stand = np.zeros(2, dtype=np.int64)  # bytes and records in the batch
         self._begun_ms = 0
@@ -57,25 +110,17 @@ class Frame:
     def __len__(self) -> int:
         return int(self._stand[1])
 
-    def fill(self, written: Written, which: NDArray[np.int64], first: int) -> int:
-        """Frame records `which[first:]` until the batch is full; the place of the next one.
+    def fill(self, parcel: Parcel, first: int) -> int:
+        """Frame records from `first` on until the batch is full; the place of the next one.
 
         A record larger than a batch gets one of its own.
         """
         if not len(self):
             self._begun_ms = time.time_ns() // 1_000_000
-        after = self._frame(written, which, first)
+        after = _frame(parcel, first, self._headers, self._header_count, self._buffer, self._stand)
         if after == first and not len(self):
-            self._buffer = np.empty(2 * len(self._buffer) + len(written.page.text), dtype=np.uint8)
-            after = self._frame(written, which, first)
-        return after
-
-    def _frame(self, written: Written, which: NDArray[np.int64], first: int) -> int:
-        page = written.page
-        after: int = _frame(
-            page.text, page.ends, page.times, page.ids, which, first, written.slots, written.names.pool,
-            written.names.ends, self._headers, self._header_count, self._buffer, self._stand,
-        )  # fmt: skip
+            self._buffer = np.empty(2 * len(self._buffer) + len(parcel.values.pool), dtype=np.uint8)
+            after = _frame(parcel, first, self._headers, self._header_count, self._buffer, self._stand)
         return after
 
     def take(self) -> RecordBatch:
@@ -88,7 +133,7 @@ class Frame:
         return batch
 
 
-def _framed(headers: list[tuple[str, bytes]]) -> Bytes:
+def _framed(headers: Sequence[tuple[str, bytes]]) -> Bytes:
     out = np.empty(sum(len(name) + len(value) + 10 for name, value in headers) + 1, dtype=np.uint8)
     at = 0
     for name, value in headers:
@@ -99,42 +144,50 @@ def _framed(headers: list[tuple[str, bytes]]) -> Bytes:
 
 
 @njit(cache=True, nogil=True)
-def _frame(
-    text: Bytes, ends: Any, times: Any, ids: Bytes, which: Any, first: int, slots: Any, pool: Bytes,
-    name_ends: Any, headers: Bytes, header_count: int, out: Bytes, stand: Any,
-) -> int:  # fmt: skip
-    at, count = stand[0], stand[1]
-    # Four texts of two headers with a byte each for their lengths.
-    fixed = 4 + len(_ID_KEY) + ID_CHARS + len(_TIME_KEY) + TIME_BYTES + len(headers)
-    for place in range(first, len(which)):
-        number = which[place]
-        start, size = ends[number], ends[number + 1] - ends[number]
-        if size == 0:
-            continue
-        key = name_ends[slots[number]]
-        key_size = name_ends[slots[number] + 1] - key
-        body = 2 + varint_bytes(count) + varint_bytes(key_size) + key_size + varint_bytes(size) + size + fixed
-        body += varint_bytes(header_count)
+def _text_bytes(texts: Texts, place: int) -> int:
+    """What a text takes with its length; null takes one byte, for -1."""
+    size = texts.ends[place] - texts.starts[place]
+    return 1 if size < 0 else varint_bytes(size) + size
+
+
+@njit(cache=True, nogil=True)
+def _put_text(out: Bytes, at: int, texts: Texts, place: int) -> int:
+    size = texts.ends[place] - texts.starts[place]
+    if size < 0:
+        out[at] = 1
+        return at + 1
+    at = put_varint(out, at, size)
+    return put(out, at, texts.pool, texts.starts[place], texts.ends[place])
+
+
+@njit(cache=True, nogil=True)
+def _frame(parcel: Parcel, first: int, headers: Bytes, header_count: int, out: Bytes, stand: Places) -> int:
+    at, count, keys, values, ids = stand[0], stand[1], parcel.keys, parcel.values, parcel.ids
+    named = len(ids.ends) > 0
+    headed = header_count + (2 if named else 0)
+    # The lengths of two headers' names and of a time take a byte each.
+    fixed = len(headers) + (3 + len(_ID_KEY) + len(_TIME_KEY) + TIME_BYTES if named else 0)
+    for place in range(first, len(values.ends)):
+        body = 2 + varint_bytes(count) + _text_bytes(keys, place) + _text_bytes(values, place)
+        body += varint_bytes(headed) + fixed + (_text_bytes(ids, place) if named else 0)
         if at + body + _OVERHEAD > len(out):
             stand[0], stand[1] = at, count
             return place
         at = put_varint(out, at, body)
         out[at], out[at + 1] = 0, 0  # attributes, the batch's own time
         at = put_varint(out, at + 2, count)
-        at = put_varint(out, at, key_size)
-        at = put(out, at, pool, key, key + key_size)
-        at = put_varint(out, at, size)
-        at = put(out, at, text, start, start + size)
-        at = put_varint(out, at, header_count)
-        at = put_varint(out, at, len(_ID_KEY))
-        at = put(out, at, _ID_KEY, 0, len(_ID_KEY))
-        at = put_varint(out, at, ID_CHARS)
-        at = put(out, at, ids, ID_CHARS * number, ID_CHARS * (number + 1))
-        at = put_varint(out, at, len(_TIME_KEY))
-        at = put(out, at, _TIME_KEY, 0, len(_TIME_KEY))
-        at = put_varint(out, at, TIME_BYTES)
-        at = put(out, at, text, times[number], times[number] + TIME_BYTES)
+        at = _put_text(out, at, keys, place)
+        at = _put_text(out, at, values, place)
+        at = put_varint(out, at, headed)
+        if named:
+            at = put_varint(out, at, len(_ID_KEY))
+            at = put(out, at, _ID_KEY, 0, len(_ID_KEY))
+            at = _put_text(out, at, ids, place)
+            at = put_varint(out, at, len(_TIME_KEY))
+            at = put(out, at, _TIME_KEY, 0, len(_TIME_KEY))
+            at = put_varint(out, at, TIME_BYTES)
+            at = put_time(out, at, parcel.times[place])
         at = put(out, at, headers, 0, len(headers))
         count += 1
     stand[0], stand[1] = at, count
-    return len(which)
+    return len(values.ends)

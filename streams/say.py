@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
@@ -153,11 +153,6 @@ def _anchors(records: NDArray[np.int64], anchors_of: Anchoring) -> Anchors:
     of = np.zeros(int(records.max(initial=0)) + 1, dtype=np.int64)
     changed = np.unique(records[records >= 0])
     of[changed] = np.arange(len(changed))
-    pool = pooled(map(str.encode, anchors_of(changed)))
-    return Anchors(*pool, of)
-
-
-def pooled(parts: Iterable[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Texts as one pool of bytes, and where each ends (the first starts at 0)."""
-    listed = list(parts)
-    return np.frombuffer(b"".join(listed), dtype=np.uint8), np.cumsum([0, *map(len, listed)], dtype=np.int64)
+    named = [anchor.encode() for anchor in anchors_of(changed)]
+    ends = np.cumsum([0, *map(len, named)], dtype=np.int64)
+    return Anchors(np.frombuffer(b"".join(named), dtype=np.uint8), ends, of)

@@ -21,6 +21,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from schemas.topics import Role
 from streams.cluster import Cluster, StateRefused, rebuild_command
 from streams.emit import Writer
+from streams.record_batch import plain
 from streams.store import MARKER, ROW, SIDES, SLICE_ROWS, Entry, Marker, Rows, Store
 
 FETCH_WAIT_MS = 20
@@ -104,8 +105,8 @@ class Tables:
         """Entries, then the marker that makes them count, then the database: each only after the one before is safe."""
         writer = Writer(self._sender, self._topic, partition)
         for at in range(0, len(entries), SLICE_ROWS):
-            for entry in entries[at : at + SLICE_ROWS]:
-                writer.add(entry.key, entry.value)
+            some = entries[at : at + SLICE_ROWS]
+            writer.add_parcel(plain((entry.key for entry in some), (entry.value for entry in some)))
             await writer.send()
         await writer.acknowledged(writer.cut())
         writer.add(MARKER, msgspec.json.encode(marker))

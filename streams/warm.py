@@ -11,7 +11,7 @@ from schemas.catalogue import Field, FieldKind, Source
 from schemas.sources import Incoming
 from streams.engine.plan import Plan
 from streams.processor import Partition
-from streams.record_batch import Frame
+from streams.record_batch import Frame, of_page
 
 CUSTOMER = "-"
 AT_MS = 1_000
@@ -32,12 +32,12 @@ def warm(plan: Plan) -> None:
     part = Partition(plan, keyed=False)
     for source in plan.catalogue.sources:
         part.push(source.name, [Incoming(msgspec.json.encode(_record(source)))])
-    frame = Frame(ROOM, [])
+    frame = Frame(ROOM)
     for output in (part.run(), part.advance(LATER_MS)):
         for changes in output.written:
-            frame.fill(changes, np.arange(len(changes)), 0)
+            frame.fill(of_page(changes, np.arange(len(changes))), 0)
     for customers in part.take_published():
-        frame.fill(customers, np.arange(len(customers)), 0)
+        frame.fill(of_page(customers, customers.known()), 0)
     dirty = part.take_dirty()
     Partition(plan, keyed=False).load(dirty.customers, dirty.rows)
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from schemas.catalogue import Segment
+from schemas.catalogue import Score, Segment, Tag
+from schemas.explanations import ScoreExplanation
 from schemas.freshness import Freshness
 from schemas.records import Change, CustomerTags
 from schemas.status import WorkerStatus
@@ -17,6 +18,7 @@ from schemas.values import iso
 from streams.app import Worker
 from streams.config import Clock, wall_ms
 from streams.engine.explain import Explanation
+from streams.engine.explain_score import explain_scores
 from streams.freshness import report
 from streams.heartbeat import member_name, partitions_of, status_of
 from streams.metrics import Exposed, Reading, WorkerMetrics
@@ -109,7 +111,7 @@ class WorkerView:
                 kind=tag.kind,
                 owner=tag.owner,
                 about=tag.about,
-                waits=tag.waits,
+                waits=self._waits(tag),
                 boolean=tag.boolean,
                 counts=counts.get(tag.name, dict.fromkeys(tag.values, 0)),
                 rule=self._rules[tag.name],
@@ -137,7 +139,7 @@ class WorkerView:
 
     def recent(self, limit: int) -> list[Change]:
         """The last changes, newest first, at most `limit`."""
-        return self._worker.recent[: -limit - 1 : -1]
+        return self._worker.counters.recent[: -limit - 1 : -1]
 
     def customer(self, customer_id: str) -> CustomerTags | None:
         """What is said about a customer; None where this worker has no such customer."""
@@ -148,6 +150,16 @@ class WorkerView:
         """Why, for every tag and segment; None where this worker has no such customer."""
         found = (part.explain(customer_id) for part in self._worker.partitions.values())
         return next((explanations for explanations in found if explanations is not None), None)
+
+    def scores(self, customer_id: str) -> list[ScoreExplanation]:
+        """What models give the customer; nothing where this worker has no such customer."""
+        found = self.customer(customer_id)
+        return [] if found is None else explain_scores(self._worker.catalogue, self._worker.models, found.features)
+
+    def _waits(self, tag: Tag) -> str:
+        """Why a tag can't be said yet; one of a target's scores can as soon as there is a model."""
+        scored = {model.target for model in self._worker.models}
+        return "" if isinstance(tag.rule, Score) and tag.rule.target in scored else tag.waits
 
     def _source(self, name: str, topic: str) -> SourceView:
         count = self._worker.counters.sources[name]

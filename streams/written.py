@@ -51,6 +51,10 @@ class Written(msgspec.Struct):
 class Customers(Written):
     """All that is said of customers, one record each; an empty text where a customer is not known yet."""
 
+    def known(self) -> NDArray[np.int64]:
+        """The places of customers of whom something is said."""
+        return np.flatnonzero(np.diff(self.page.ends))
+
     def __iter__(self) -> Iterator[CustomerTags]:
         return map(_customer_tags, filter(None, self.texts()))
 

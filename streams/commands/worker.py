@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -16,6 +14,8 @@ import msgspec
 from schemas.catalogue import Catalogue
 from schemas.loading import load
 from schemas.problems import CatalogueError
+from schemas.status import WorkerStatus
+from streams.commands.running import signalled, unless
 from streams.compiled import keep_compiled
 from streams.config import Clock, Settings, SettingsError, read
 
@@ -80,18 +80,18 @@ async def _run(
     from streams.app import REFUSALS, WorkerFailed, build  # late: numba reads where its cache is when it is imported
 
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # what a library leaves behind when its broker is gone
-    stopped = _signalled()
+    stopped = signalled()
     member = build(settings, catalogue, rebuild=rebuild, file=file)
     try:
         async with contextlib.AsyncExitStack() as open_:
             page = await _serve(open_, settings, member, expect)
-            if not await _unless(stopped, member.start()):
+            if not await unless(stopped, member.start()):
                 return 0
             open_.push_async_callback(member.stop)
             _greet(member, settings, page, as_json)
             reports = asyncio.create_task(_report(member, as_json))
             open_.callback(reports.cancel)
-            await _unless(stopped, member.wait())
+            await unless(stopped, member.wait())
     except (*REFUSALS, WorkerFailed) as error:
         click.echo(f"Error: {error}", err=True)
         return 1
@@ -107,7 +107,10 @@ async def _serve(open_: contextlib.AsyncExitStack, settings: Settings, member: W
     from streams.web.app import create_app
     from streams.web.server import ServeError, serve
 
-    page = serve(create_app(WorkerView(member, expect)), settings.web_host, settings.web_port)
+    def everyone() -> list[WorkerStatus]:
+        return member.heartbeat.everyone() if member.heartbeat is not None else []
+
+    page = serve(create_app(WorkerView(member, expect, statuses=everyone)), settings.web_host, settings.web_port)
     try:
         return (await open_.enter_async_context(page)).url
     except ServeError as error:
@@ -121,30 +124,6 @@ def _greet(member: Worker, settings: Settings, page: str, as_json: bool) -> None
         return
     at, numbers = f", page at {page}" if page else "", _spans(sorted(member.partitions))
     click.echo(f"{member.catalogue.name} at {settings.broker}: partitions {numbers}{at}. Ctrl-C stops.")
-
-
-def _signalled() -> asyncio.Event:
-    """An event that SIGINT and SIGTERM set."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if sys.platform != "win32":
-            loop.add_signal_handler(number, stopped.set)
-    return stopped
-
-
-async def _unless(stopped: asyncio.Event, work: Any) -> bool:
-    """Await work, or give it up when told to stop; whether it ended by itself."""
-    task, signalled = asyncio.ensure_future(work), asyncio.ensure_future(stopped.wait())
-    await asyncio.wait([task, signalled], return_when=asyncio.FIRST_COMPLETED)
-    signalled.cancel()
-    if task.done():
-        task.result()
-        return True
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-    return False
 
 
 async def _report(member: Worker, as_json: bool) -> None:

@@ -80,7 +80,7 @@ class _Explainer:
         )
 
     def _flips(self, item: Tag | Segment, index: int, code: int) -> str:
-        if isinstance(item, Tag) and item.waits:
+        if isinstance(item, Tag) and item.waits and code < 0:
             return item.waits
         parts: list[str] = []
         exprs = (item.rule,) if isinstance(item, Segment) else rule_exprs(item.rule)

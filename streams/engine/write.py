@@ -53,7 +53,7 @@ class Anchors(NamedTuple):
 class Page(NamedTuple):
     """Out: records one after the other, record i at `text[ends[i]:ends[i + 1]]`.
 
-    `times[i]` is where in `text` its time stands; `ids` holds 32 characters for each.
+    `times[i]` is its time, UTC ms; `ids` holds 32 characters for each.
     """
 
     text: Bytes
@@ -193,7 +193,7 @@ def write_changes(
         at = _put_word(words, out, at, _NEW)
         at = _put_word(words, out, at, said.words + change.new + 1)
         at = _put_word(words, out, at, _AT)
-        page.times[number] = at
+        page.times[number] = change.at
         at = put_time(out, at, change.at)
         at = _put_word(words, out, at, _CAUSE)
         at = _put_word(words, out, at, words.causes + change.cause - 1)
@@ -261,7 +261,7 @@ def write_customers(
         at = put(out, at, _CUSTOMER_ID, 0, len(_CUSTOMER_ID))
         at = put_escaped(out, at, names.pool, start, end)
         at = put(out, at, _AT_TAGS, 0, len(_AT_TAGS))
-        page.times[number] = at
+        page.times[number] = now
         at = put_time(out, at, now)
         at = put(out, at, _TAGS, 0, len(_TAGS))
         at = _put_tags(words, out, at, row, sinces)

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from schemas.catalogue import Unit
-from schemas.explanations import SEGMENT, Dossier, Explained, Reading, ScoreExplanation
+from schemas.explanations import SEGMENT, Dossier, Explained, Reading
 from schemas.rule_words import Term, Vocabulary, titled
 from streams.explaining.decides import translated
 from streams.explaining.problem import ExplainError
@@ -22,12 +22,6 @@ from streams.web.words import Language
 WITHIN_S: Final = 10.0
 HERE: Final = ("127.0.0.1", "localhost", "::1")
 T = TypeVar("T")
-
-
-class _Answer(CustomerDetail, frozen=True):
-    """A customer with scores, where the worker has any."""
-
-    scores: list[ScoreExplanation] = msgspec.field(default_factory=list)
 
 
 class _Refusal(msgspec.Struct):
@@ -71,7 +65,7 @@ def from_worker(url: str, customer_id: str, language: Language) -> Dossier:
         worker.ask("/api/tags", list[TagView]),
         worker.ask("/api/segments", list[SegmentView]),
     )
-    answer = worker.ask(f"/api/customers/{urllib.parse.quote(customer_id, safe='')}", _Answer)
+    answer = worker.ask(f"/api/customers/{urllib.parse.quote(customer_id, safe='')}", CustomerDetail)
     words, explained = known.vocabulary(language), {one.name: one for one in answer.explanations}
     return Dossier(
         customer_id=answer.customer_id,
@@ -93,7 +87,7 @@ def from_worker(url: str, customer_id: str, language: Language) -> Dossier:
 
 
 def _explained(
-    item: TagView | SegmentView, why: Explanation, answer: _Answer, known: _Known, words: Vocabulary
+    item: TagView | SegmentView, why: Explanation, answer: CustomerDetail, known: _Known, words: Vocabulary
 ) -> Explained:
     units, titles = {one.name: one.unit for one in known.features}, known.titles()
     return Explained(

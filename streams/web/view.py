@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from schemas.catalogue import TagKind, Unit
+from schemas.explanations import ScoreExplanation
 from schemas.freshness import Freshness
 from schemas.records import Change, CustomerTags
 from streams.engine.explain import Explanation as Explanation
@@ -133,9 +134,10 @@ class FeatureView(msgspec.Struct, frozen=True):
 
 
 class CustomerDetail(CustomerTags, frozen=True):
-    """All that is said about a customer, and why."""
+    """All that is said about a customer, and why; `scores` of the targets that have a model."""
 
     explanations: list[Explanation]
+    scores: list[ScoreExplanation] = msgspec.field(default_factory=list)
 
 
 class View(Protocol):
@@ -171,10 +173,14 @@ class View(Protocol):
     def explain(self, customer_id: str) -> list[Explanation] | None:
         """Why, for every tag and segment; None where this worker has no such customer."""
 
+    def scores(self, customer_id: str) -> list[ScoreExplanation]:
+        """What models give the customer and which features push; of targets that have a model."""
+
 
 def detail(view: View, customer_id: str) -> CustomerDetail | None:
     """A customer with explanations; None where this worker has no such customer."""
     found = view.customer(customer_id)
     if found is None:
         return None
-    return CustomerDetail(**msgspec.structs.asdict(found), explanations=view.explain(customer_id) or [])
+    said = msgspec.structs.asdict(found)
+    return CustomerDetail(**said, explanations=view.explain(customer_id) or [], scores=view.scores(customer_id))

@@ -6,7 +6,7 @@ from schemas.catalogue import TagKind
 from tests.browser.fake_data import FakeTag, named
 
 WAITS_QUANTILES = "its population's quantiles are not computed by this version"
-WAITS_SCORE = "its target's model is not learned by this version"
+WAITS_SCORE = "its target's model has yet to be learned: outcomes take their horizon to come"
 
 
 def _flag(share: float) -> dict[str, float]:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from schemas.catalogue import Unit
+from schemas.explanations import ScoreExplanation
 from schemas.freshness import Freshness
 from schemas.records import Cause, Change, CustomerTags, SegmentChange, TagChange, Value, change_id
 from schemas.status import Clock
@@ -168,6 +169,9 @@ class FakeView:
             return None
         value = chance.choices(list(tag.shares), list(tag.shares.values()))[0]
         return (value == "true" or chance.random() < 0.2) if tag.boolean else value
+
+    def scores(self, customer_id: str) -> list[ScoreExplanation]:
+        return []
 
     def explain(self, customer_id: str) -> list[Explanation] | None:
         """Every tag and segment of the customer."""

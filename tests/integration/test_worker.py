@@ -172,8 +172,8 @@ async def test_p4_with_the_walls_clock_time_passes_without_a_record(bench: Bench
     visit = Sent("look", b"ann", msgspec.json.encode({"customer": "ann", "at": at, "page": "home"}))
     async with bench.worker(settings, catalogue) as worker:
         await bench.send([visit])
-        await until(lambda: any(change.cause is Cause.TIME for change in worker.recent))
-        change = next(change for change in worker.recent if change.cause is Cause.TIME)
+        await until(lambda: any(change.cause is Cause.TIME for change in worker.counters.recent))
+        change = next(change for change in worker.counters.recent if change.cause is Cause.TIME)
     assert (change.name, change.new, change.at) == ("life", "cooling", iso(at + DAY_MS))
 
 

@@ -116,7 +116,7 @@ def test_tags_that_wait_say_why(summary: str) -> None:
 
 
 def test_targets_triggers_order_and_bytes_are_shown(summary: str) -> None:
-    assert "a record of outcomes within 30d, known 1d later every 7d" in row(summary, "Targets", "deposit")
+    assert "a record of outcomes within 30d, known 1d later every 14d" in row(summary, "Targets", "deposit")
     assert "nothing of transactions, app_logs within 30d" in row(summary, "Targets", "churn")
     assert "cooldown 7d, 3 per 30d, quiet 21:00-09:00, hold-out 10%" in row(summary, "Triggers", "call_on_inflow")
     assert "enters inflow_to_call phone has_consented expires after 12h," in row(summary, "Triggers", "call_on_inflow")

@@ -85,6 +85,7 @@ def real() -> Answer:
     for output in replay.feed(records):
         counters.take(output)
     worker = SimpleNamespace(
+        models=[],
         catalogue=CATALOGUE_READ, settings=Settings(clock=Clock.EVENT), counters=counters, ready=True,
         partitions=dict(enumerate(replay.parts)), recent=counters.recent,
     )  # fmt: skip

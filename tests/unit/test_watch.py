@@ -30,6 +30,7 @@ class FakeWorker:
         self.settings = Settings(clock=clock)
         self.counters = Counters([source.name for source in self.catalogue.sources], 50)
         self.ready = True
+        self.models: list[Any] = []
         replay = Replay(build(self.catalogue), partitions)
         self.partitions = dict(enumerate(replay.parts))
         self.outputs: list[Output] = []
@@ -37,11 +38,6 @@ class FakeWorker:
         for output in (*replay.feed(records), *replay.advance(LATER_MS)):
             self.counters.take(output)
             self.outputs.append(output)
-
-    @property
-    def recent(self) -> Any:
-        """The latest changes, oldest first."""
-        return self.counters.recent
 
     @property
     def changes(self) -> list[Any]:

@@ -18,7 +18,7 @@ from schemas.records import change_id
 from schemas.values import iso, money
 from streams.engine import blake2b, ink
 from streams.engine.plan import build
-from streams.record_batch import Frame
+from streams.record_batch import Frame, events, of_page, plain
 from streams.replay import Record, Replay
 from streams.written import Changes, Customers
 from tests.integration.support import EVERYTHING, stream
@@ -96,7 +96,7 @@ def test_framed_batches_hold_the_records_that_kafka_clients_read(
     frame = Frame(room, [("ce_type", b"livetags.segment-change"), ("content-type", b"application/json")])
     batches, first = [], 0
     while first < len(which):
-        first = frame.fill(page, which, first)
+        first = frame.fill(of_page(page, which), first)
         batches.append(frame.take())
     read = [record for batch in batches for record in DefaultRecordBatch(bytes(batch._build()))]
     assert sum(batch.record_count() for batch in batches) == len(read) == len(which)
@@ -110,11 +110,30 @@ def test_framed_batches_hold_the_records_that_kafka_clients_read(
 
 def test_a_batch_is_whole_by_its_checksum(pages: tuple[list[Changes], list[Customers]]) -> None:
     customers = pages[1][0]
-    frame = Frame(1_000, [])
-    assert frame.fill(customers, np.arange(len(customers)), 0) > 0
+    frame = Frame(1_000)
+    assert frame.fill(of_page(customers, customers.known()), 0) > 0
     batch = frame.take()
     batch._set_producer_state(7, 1, 40)
     assert DefaultRecordBatch(bytes(batch._build())).validate_crc()
+
+
+@given(st.lists(st.tuples(st.binary(max_size=300), st.none() | st.binary(max_size=300)), max_size=20))
+def test_entries_and_tombstones_are_framed_as_they_are(entries: list[tuple[bytes, bytes | None]]) -> None:
+    frame = Frame(100_000)
+    frame.fill(plain((key for key, _ in entries), (value for _, value in entries)), 0)
+    if entries:
+        read = list(DefaultRecordBatch(bytes(frame.take()._build())))
+        assert [(bytes(r.key), None if r.value is None else bytes(r.value)) for r in read] == entries
+        assert all(not r.headers for r in read)
+
+
+def test_events_bear_their_ids_and_times() -> None:
+    frame = Frame(10_000, [("ce_type", b"x")])
+    assert frame.fill(events([b"k", b"l"], [b"1", b"2"], [b"first", b""], [0, 1_735_689_600_123]), 0) == 2
+    read = list(DefaultRecordBatch(bytes(frame.take()._build())))
+    headers = [{name: bytes(value) for name, value in record.headers} for record in read]
+    assert [h["ce_id"] for h in headers] == [b"first", b""]
+    assert headers[1]["ce_time"] == b"2025-01-01T00:00:00.123Z"
 
 
 @given(st.binary(max_size=600))
