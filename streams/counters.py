@@ -178,11 +178,12 @@ class Counters:
 
     def _learned(self, examples: list[Example]) -> None:
         """Count questions and answers."""
-        for example in examples:
-            if isinstance(example, Question):
-                self.questions[example.target] += 1
+        counts = Counter((one.target, None if isinstance(one, Question) else one.label) for one in examples)
+        for (target, label), count in counts.items():
+            if label is None:
+                self.questions[target] += count
             else:
-                self.answers[Outcome(example.target, example.label)] += 1
+                self.answers[Outcome(target, label)] += count
 
     def scores(self, snapshot: ModelSnapshot) -> None:
         """Note the model that scores a target from now on."""

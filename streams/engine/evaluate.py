@@ -303,6 +303,10 @@ def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, r
         time = row[since.stored]
         if time != MISSING and time != NEVER and time + since.after > at:
             due = min(due, time + since.after)
+    for index in tables.scores:
+        rule = ruled[index]
+        old = (row[rule.said + 1] >> 4) - 1
+        codes[index] = score_level(tables, desk.models, rule, old, registers) if rescore else old
     for index in range(len(ruled)):
         rule = ruled[index]
         code, old = -1, (row[rule.said + 1] >> 4) - 1
@@ -319,7 +323,7 @@ def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, r
             value = registers[rule.start]
             code = int(value) if value == value else -1
         elif rule.kind == _SCORE:
-            code = score_level(tables, desk.models, rule, old, registers) if rescore else old
+            code = codes[index]
         codes[index] = code
         differing += int(code != old)
         if index < tags:

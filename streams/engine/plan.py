@@ -183,6 +183,7 @@ class _Builder:
             inputs=inputs,
             outcomes=outcomes,
             thresholds=thresholds,
+            scores=np.flatnonzero(ruled["kind"] == RuleKind.SCORE),
             steps=pack(self.programs.steps),
             constants=np.array(self.programs.constants or [0.0]),
         )

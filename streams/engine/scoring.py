@@ -109,8 +109,9 @@ def score_level(tables: Tables, models: Models, rule: Any, old: int, registers: 
 @njit(cache=True, nogil=True)
 def is_asked(tables: Tables, row: NDArray[np.int64], at: int) -> bool:
     """Whether any target has a question for the customer now."""
-    for target in tables.targets:  # noqa: SIM110 - numba compiles no generators
-        if row[target.asked] == MISSING or at - row[target.asked] >= target.every:
+    for index in range(len(tables.targets)):
+        asked = row[tables.targets[index].asked]
+        if asked == MISSING or at - asked >= tables.targets[index].every:
             return True
     return False
 

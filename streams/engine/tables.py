@@ -57,7 +57,8 @@ class Tables(NamedTuple):
     `windows` are the distinct pairs of tile width and number, with the stores of each in `window_stores`.
     `steps` are packed (`pack`). `fields` holds each column's divisor (0 for a double by bits) from
     `field_starts[source]` on; `levels` holds the programs of level tags, an empty one for `otherwise`; `because`
-    holds registers; `inputs` are those of the targets' models; `thresholds` fall from level to level of score tags.
+    holds registers; `inputs` are those of the targets' models; `thresholds` fall from level to level of score tags;
+    `scores` are their rules.
     """
 
     offset_ms: int
@@ -78,6 +79,7 @@ class Tables(NamedTuple):
     inputs: NDArray[Any]
     outcomes: NDArray[Any]
     thresholds: NDArray[np.float64]
+    scores: NDArray[np.int64]
     steps: NDArray[np.int64]
     constants: NDArray[np.float64]
 
