@@ -32,7 +32,7 @@ WITHIN_S: Final = 180.0  # the first process after a change of the kernels compi
 STOPS_WITHIN_S: Final = 10.0
 MARK: Final = "DEMO_TEST"
 PARTITIONS: Final = 4
-RECORDS: Final = 8_000  # less than the first horizon
+RECORDS: Final = 7_000  # less than the first horizon
 MONTHS: Final = 30_000  # four of them: models have learned, most questions are answered
 ADDRESS: Final = re.compile(r"Dashboard: (http://127\.0\.0\.1:\d+/)")
 
