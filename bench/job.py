@@ -30,6 +30,7 @@ class Job(msgspec.Struct, frozen=True):
     flush_interval_s: float = 5.0
     stages: bool = False
     profile: str = ""
+    scored: bool = False
 
     @classmethod
     def read(cls, text: str) -> Job:

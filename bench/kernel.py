@@ -120,8 +120,8 @@ async def _through(built: plan.Plan, events: list[Event], watch: Stopwatch) -> S
                 timers += page.by_cause().get("time", 0)
         if number % FLUSH_EVERY_RUNS == FLUSH_EVERY_RUNS - 1 or start + RUN >= len(events):
             dirty = part.take_dirty()
-            for customers in part.take_published():
-                emitter.add_customers(customers)
+            for published in part.take_published():
+                emitter.add_customers(published)
             rows, stored = rows + len(dirty.rows), stored + sum(map(len, dirty.rows))
             emitter.cut()
     await sender.stop()

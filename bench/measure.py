@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -79,7 +80,7 @@ class Stopwatch:
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.calls: Counter[str] = Counter()
-        self._inside: list[float] = []
+        self._threads = threading.local()  # who is inside whom is told apart by thread
 
     def time(self, owner: Any, name: str, label: str) -> None:
         """Replace `owner.name` by itself, timed; blocking functions of one thread only."""
@@ -87,16 +88,17 @@ class Stopwatch:
 
         @functools.wraps(function)
         def timed(*args: Any, **kwargs: Any) -> Any:
+            inside: list[float] = self._threads.__dict__.setdefault("inside", [])
             begin = time.thread_time()
-            self._inside.append(0.0)
+            inside.append(0.0)
             try:
                 return function(*args, **kwargs)
             finally:
                 took = time.thread_time() - begin
-                self.seconds[label] += took - self._inside.pop()
+                self.seconds[label] += took - inside.pop()
                 self.calls[label] += 1
-                if self._inside:
-                    self._inside[-1] += took
+                if inside:
+                    inside[-1] += took
 
         setattr(owner, name, timed)
 

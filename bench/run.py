@@ -17,6 +17,7 @@ import msgspec
 from bench.job import Job
 from bench.load import Event, produce
 from bench.measure import Measured
+from bench.models import publish
 from streams.broker import Embedded
 from streams.cluster import prepare
 from streams.engine import plan
@@ -36,13 +37,17 @@ class WorkerFailed(Exception):
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """Where and how the workers run; no broker: an embedded one for every run."""
+    """Where and how the workers run; no broker: an embedded one for every run.
+
+    `scored`: a model of every target is there from the beginning, so that every event is scored.
+    """
 
     catalogue: Path
     partitions: int
     broker: str = ""
     stages: bool = False
     profile: str = ""
+    scored: bool = False
 
 
 @contextlib.contextmanager
@@ -74,6 +79,7 @@ def run(peer: Peer, setting: Setting, events: list[Event]) -> Measured:
             catalogue=str(setting.catalogue),
             warm=str(warm),
             stages=setting.stages,
+            scored=setting.scored,
             profile=setting.profile and str(Path(setting.profile).absolute()),
         )
         asyncio.run(_fill(job, events))
@@ -86,6 +92,8 @@ async def _fill(job: Job, events: list[Event]) -> None:
     await prepare(elsewhere, catalogue, plan.build(catalogue).fingerprint)
     topics = {source.name: source.topic for source in catalogue.sources}
     await produce(job.broker, topics, events, job.partitions)
+    if job.scored:
+        await publish(job)
 
 
 def _worker(peer: Peer, job: Job) -> Measured:

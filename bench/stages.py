@@ -48,6 +48,7 @@ def watch_worker(watch: Stopwatch) -> None:
     """Time a worker's parts; what is left of its CPU time is Faust, aiokafka and the event loop."""
     watch_partition(watch)
     watch.time(Task, "receive", "task: receive")
-    watch.time(Task, "step", "task: step")
+    watch.time(Task, "_work", "task: work")
+    watch.time(Task, "_take", "task: hand on")
     watch.time(Task, "observe", "task: observe")
     watch.time(Writer, "add", "batches of rows")

@@ -9,7 +9,7 @@ K = TypeVar("K")
 
 
 class Touched(Generic[K]):
-    """The keys that were opened or closed since the last `take`, in the order in which they first were.
+    """The keys that were opened, changed or closed since the last `take`, in the order in which they first were.
 
     A key opened and closed between two takes leaves nothing: the table never heard of it.
     """
@@ -21,6 +21,10 @@ class Touched(Generic[K]):
     def opened(self, key: K) -> None:
         """Note that there is a new entry."""
         self._stored.setdefault(key, False)
+
+    def changed(self, key: K) -> None:
+        """Note that an entry is another than it was."""
+        self._stored.setdefault(key, True)
 
     def closed(self, key: K) -> None:
         """Note that an entry is gone."""

@@ -39,18 +39,18 @@ class Counters(msgspec.Struct):
     Attributes
     ----------
     questions, answers, positives
-        Without repeats; `positives` are those of all answers.
-    learned, discarded
-        The answers learned from, and those known before the first horizon was over.
+        Without repeats; answers that wait for their question's time to be over count as well. More of these are
+        positives than of all in the end: the base rate is `Progress.base_rate`.
+    learned
+        The answers judged and learned from: all but those that wait.
     repeated, unasked
-        Questions met before, and answers to no open question.
+        Questions and answers met before, and answers to no question that is known.
     """
 
     questions: int = 0
     answers: int = 0
     positives: int = 0
     learned: int = 0
-    discarded: int = 0
     repeated: int = 0
     unasked: int = 0
 
@@ -67,7 +67,8 @@ class Schedule(msgspec.Struct):
     due
         When the next snapshot may be made; None before the first question.
     learned_at
-        The latest `known_at` learned from.
+        The latest moment at which an answer learned from was settled: at the end of its question's time, or when it
+        was known where that was later; 0 before any.
     news
         Whether something was learned since the last snapshot.
     version
@@ -83,7 +84,7 @@ class Schedule(msgspec.Struct):
 
 
 class TrainerState(msgspec.Struct, frozen=True):
-    """All of a trainer but the open questions and the ids of answered ones."""
+    """All of a trainer but the questions that are not settled and the ids of those that are."""
 
     learner: LearnerState
     progress: ProgressState

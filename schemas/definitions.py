@@ -14,7 +14,7 @@ import msgspec
 from schemas.catalogue import Catalogue, Feature, Source, Target
 from schemas.rules import names_in
 
-FORMAT: Final = 1  # of what a trainer keeps; another one can't be read
+FORMAT: Final = 2  # of what a trainer keeps; another one can't be read
 DEFINITION_HEADER: Final = "definition"
 """The header of a training example that holds its target's definition."""
 

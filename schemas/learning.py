@@ -27,7 +27,10 @@ class Question(msgspec.Struct, frozen=True, gc=False, tag="question", tag_field=
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False, tag="answer", tag_field="kind"):
-    """What came after a question: whether the outcome did, and when (UTC ms) that was known."""
+    """What came after a question: whether the outcome did, and when (UTC ms) that was known.
+
+    It is told as soon as it is known; a trainer learns from it when the time of its question (`at`) is over.
+    """
 
     id: str
     customer_id: str
@@ -56,9 +59,13 @@ class ModelSnapshot(msgspec.Struct, frozen=True):
     version
         Counts the snapshots of a target from 1.
     at
-        UTC ms: the latest `known_at` it has learned from.
-    questions, answers, positives, learned
-        How many it has met, and how many of the answers it has learned from.
+        UTC ms: the latest moment at which an answer it has learned from was settled, that is at the end of its
+        question's time, or when it was known where that was later.
+    questions, answers, positives
+        How many were met. Those that wait for their question's time to be over are among the answers, and more of
+        these are positives than of all in the end: for a base rate take the positives and answers of `deciles`.
+    learned
+        How many of the answers it was judged by and has learned from: all but those that wait.
     ready
         Whether scores may be shown: the first horizon has passed.
     features
@@ -68,9 +75,9 @@ class ModelSnapshot(msgspec.Struct, frozen=True):
     bias
         Folded: intercept - sum(means * weights).
     log_loss, auc
-        Progressive: of the kept predictions; None before there is any (auc: of either label).
+        Progressive: of the predictions judged, `learned` of them; None before there is any (auc: of either label).
     deciles
-        Calibration of the kept predictions, from the lowest scores to the highest.
+        Calibration of the same predictions, from the lowest scores to the highest.
     """
 
     target: str

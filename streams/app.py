@@ -1,7 +1,8 @@
 """The composition root: settings and a catalogue in, a worker out.
 
 A worker joins its consumer group through Faust, recovers the partitions it is given, and then merges, applies, emits
-and flushes until it is told to stop. One event loop; a web server may share it.
+and flushes until it is told to stop. One event loop, which a web server may share, and one thread for the engine: its
+kernels run while the loop sends what the partition before said.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import gc
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -20,7 +22,7 @@ from schemas.learning import ModelSnapshot
 from schemas.topics import Role
 from streams.agents import ingest
 from streams.ages import Ages
-from streams.beginning import Beginning
+from streams.beginning import Beginning, tuning
 from streams.broker import BrokerError
 from streams.cluster import Cluster, StateRefused, prepare
 from streams.config import Clock, Settings, wall_ms
@@ -29,7 +31,7 @@ from streams.counters import Counters
 from streams.emit import producer
 from streams.engine import plan
 from streams.heartbeat import Heartbeat
-from streams.lane import Batch, Lane, Place, Tuning, quiet
+from streams.lane import Batch, Lane, Place, quiet
 from streams.models import Model, Models
 from streams.processor import Partition
 from streams.resuming import said_behind
@@ -84,7 +86,6 @@ class Worker:
         self._loops: set[asyncio.Task[None]] = set()
         self._halt = asyncio.Event()
         self._gate = asyncio.Lock()
-        self._arrived = asyncio.Event()
         self._suspended = True
         self._generation = -1
         self._failure: asyncio.Future[None] | None = None
@@ -100,7 +101,7 @@ class Worker:
     @property
     def models(self) -> list[ModelSnapshot]:
         """The models in force."""
-        return [model.snapshot for model in self._models.held()]
+        return self._models.snapshots()
 
     @property
     def ready(self) -> bool:
@@ -126,7 +127,6 @@ class Worker:
         except BaseException:
             await self._opened.aclose()
             raise
-        self._spawn(self._pump())
         self._spawn(self._tick())
         if self.heartbeat is not None:
             self._spawn(self.heartbeat.run(self._halt))
@@ -142,8 +142,14 @@ class Worker:
         await self._follow()
         self._tables = Tables(self.cluster, self._sender, self._file)
         self._opened.callback(self._tables.close)
-        self._begin = Beginning(self.settings, self.plan, self.cluster, self._sender, self.counters)
-        self._lane = Lane(self._tuning(), self._positions, [source.topic for source in self.catalogue.sources])
+        engine = ThreadPoolExecutor(1, "livetags-engine")
+        self._opened.callback(engine.shutdown)
+        self._begin = Beginning(self.settings, self.plan, self.cluster, self._sender, self.counters, engine)
+        self._lane = Lane(
+            tuning(self.settings, self.catalogue, self.cluster),
+            self._positions,
+            [source.topic for source in self.catalogue.sources],
+        )
         self._lane.on_revoked(self._revoked)
         ingest.define(self._lane, self._receive, self._fail)
         self._opened.push_async_callback(_within, self._lane.app.stop)
@@ -167,11 +173,10 @@ class Worker:
                 await control.caught_up()
 
     def _adopt(self, model: Model) -> None:
-        """Score with a new model."""
-        self.counters.scores(model.snapshot)
+        """Score with a new model, or with none where it was withdrawn."""
+        self.counters.scores(model.target, model.snapshot)
         for task in self._tasks.values():
-            task.adopt(model.snapshot, model.offset)
-        self._arrived.set()
+            task.adopt(model)
 
     async def stop(self) -> None:
         """Finish what is at work, flush, commit and close; what is queued is read again next time.
@@ -182,12 +187,13 @@ class Worker:
             The broker did not take the last flush; those records are read again next time too.
         """
         self._halt.set()
-        self._arrived.set()
+        for task in self._tasks.values():
+            task.arrived.set()
         try:
             async with asyncio.timeout(FLUSH_WITHIN_S):
                 await asyncio.gather(*self._loops)
                 async with self._gate:
-                    self._suspended = True
+                    await self._still()
                     if not self._failed:
                         await self._flush_all()
         except TimeoutError:
@@ -226,28 +232,15 @@ class Worker:
     def _failed(self) -> bool:
         return self._failure is not None and self._failure.done()
 
-    def _tuning(self) -> Tuning:
-        settings = self.settings
-        return Tuning(
-            app_id=settings.group(self.catalogue.name),
-            address=self.cluster.address,
-            embedded=self.cluster.embedded,
-            fetch_wait_ms=settings.fetch_wait_ms,
-            fetch_bytes=settings.fetch_bytes,
-            session_timeout_s=settings.session_timeout_s,
-            member_id=settings.member_id,
-            data_dir=str(self.cluster.state_dir / "faust"),
-        )
-
     # ------------------------------------------------------------------------------------------------ membership
 
     async def _positions(self, assigned: frozenset[Place], generation: int) -> dict[Place, int | None]:
         """Recover what is new, drop what is gone, and say where to read on."""
         try:
             async with self._gate:
+                await self._still()
                 await self._own({place.partition for place in assigned}, generation)
                 self._suspended = False
-                self._arrived.set()
                 offsets: dict[Place, int | None] = {}
                 for task in self._tasks.values():
                     offsets |= task.next_offsets()
@@ -271,7 +264,8 @@ class Worker:
         for number, one in recovered.items():
             self._tasks[number] = task = self._begin.task(number, one, behind[number])
             for model in self._models.held():
-                task.adopt(model.snapshot, model.offset)
+                task.adopt(model)
+            self._spawn(self._drive(task))
 
     def _drop(self, numbers: set[int]) -> None:
         for number in numbers:
@@ -282,9 +276,16 @@ class Worker:
     async def _revoked(self) -> None:
         """Before others may get the partitions: write everything."""
         async with self._gate:
-            self._suspended = True
+            await self._still()
             if not self._failed:
                 await self._flush_all()
+
+    async def _still(self) -> None:
+        """Let no task begin a step, and wait for those that have."""
+        self._suspended = True
+        for task in list(self._tasks.values()):
+            async with task.busy:
+                pass
 
     # ------------------------------------------------------------------------------------------------ at work
 
@@ -292,40 +293,41 @@ class Worker:
         task = self._tasks.get(batch.place.partition)
         if task is not None and not self._suspended:
             task.receive(batch)
-            task.balance(self._lane, self.settings.max_queued)
-            self._arrived.set()
 
-    async def _pump(self) -> None:
-        """Step through the partitions while there is anything to do, then wait for a batch."""
-        linger_s = self.settings.linger_ms / 1000
-        while not self._halt.is_set():
-            self._arrived.clear()
-            busy = waits = False
-            for task in list(self._tasks.values()):
-                async with self._gate:
-                    if self._suspended or task.number not in self._tasks:
-                        continue
-                    applied = task.step(self._lane)
-                    task.balance(self._lane, self.settings.max_queued)
-                    busy = busy or applied or task.more
-                    waits = waits or task.waits
-                    await task.send(0 if not applied else linger_s)
-                    if task.flush_due(self._rule, time.monotonic()):
-                        self._spawn(self._flush(task))
+    async def _drive(self, task: Task) -> None:
+        """Step through a partition while there is anything to do, then wait for a batch."""
+        while not self._halt.is_set() and self._tasks.get(task.number) is task:
+            task.arrived.clear()
+            busy = await self._step(task)
+            if task.flush_due(self._rule, time.monotonic()) and not self._suspended:
+                self._spawn(self._flush(task))
+            if busy:
                 await asyncio.sleep(0)
-            if not busy:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._arrived.wait(), MERGE_WAIT_S if waits else IDLE_S)
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(task.arrived.wait(), MERGE_WAIT_S if task.waits else IDLE_S)
+
+    async def _step(self, task: Task) -> bool:
+        """One step; whether there is more to do at once."""
+        async with task.busy:
+            if self._suspended or self._tasks.get(task.number) is not task:
+                return False
+            applied = await task.step(self._lane)
+            task.balance(self._lane, self.settings.max_queued)
+            await task.send(0 if not applied else self.settings.linger_ms / 1000)
+            return applied or task.more
 
     async def _tick(self) -> None:
         """Once a second: let the wall's time pass, and note how far behind each source is."""
         while not self._halt.is_set():
             if self._lane.crashed is not None:
                 self._fail(self._lane.crashed)
-            async with self._gate:
-                for task in self._tasks.values() if not self._suspended else ():
+            for task in list(self._tasks.values()):
+                async with task.busy:
+                    if self._suspended or self._tasks.get(task.number) is not task:
+                        continue
                     if self.settings.clock is Clock.WALL:
-                        task.advance(wall_ms() - self._skew_ms, self._lane)
+                        await task.advance(wall_ms() - self._skew_ms, self._lane)
                     task.observe(self._lane)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._halt.wait(), TICK_S)

@@ -1,14 +1,19 @@
-"""A partition's task as its recovered state begins it."""
+"""A worker's lane and tasks as settings and recovered state begin them."""
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
+
 from aiokafka import AIOKafkaProducer
 
+from schemas.catalogue import Catalogue
+from schemas.definitions import definition
 from streams.cluster import Cluster
 from streams.config import Clock, Settings, wall_ms
 from streams.counters import Counters
 from streams.emit import Emitter
 from streams.engine.plan import Plan
+from streams.lane import Tuning
 from streams.processor import Partition
 from streams.reaching import Reaching, Said
 from streams.store import LABELS, TRIGGERS
@@ -16,14 +21,35 @@ from streams.tables import Recovered
 from streams.task import Task
 
 
+def tuning(settings: Settings, catalogue: Catalogue, cluster: Cluster) -> Tuning:
+    """How a worker's lane reads and holds its membership."""
+    return Tuning(
+        app_id=settings.group(catalogue.name),
+        address=cluster.address,
+        embedded=cluster.embedded,
+        fetch_wait_ms=settings.fetch_wait_ms,
+        fetch_bytes=settings.fetch_bytes,
+        session_timeout_s=settings.session_timeout_s,
+        member_id=settings.member_id,
+        data_dir=str(cluster.state_dir / "faust"),
+    )
+
+
 class Beginning:
     """What all tasks of a worker share."""
 
     def __init__(
-        self, settings: Settings, plan: Plan, cluster: Cluster, sender: AIOKafkaProducer, counters: Counters
+        self,
+        settings: Settings,
+        plan: Plan,
+        cluster: Cluster,
+        sender: AIOKafkaProducer,
+        counters: Counters,
+        engine: Executor,
     ) -> None:
+        """`engine` runs one thing at a time: partitions are touched there only, once they are at work."""
         self._settings, self._plan, self._cluster = settings, plan, cluster
-        self._sender, self._counters = sender, counters
+        self._sender, self._counters, self._engine = sender, counters, engine
 
     def task(self, number: int, recovered: Recovered, behind: list[Said]) -> Task:
         """The task of a partition; `behind` is what its triggers said behind the marker."""
@@ -34,9 +60,10 @@ class Beginning:
             part.restore(marker.positions, marker.clock)
             part.load_labels(recovered.kept[LABELS])
         ends = {} if marker is None else marker.outputs
-        targets = [target.name for target in catalogue.targets]
-        emitter = Emitter(self._sender, self._cluster, number, f"/livetags/{catalogue.name}", ends, targets)
+        definitions = {target.name: definition(catalogue, target) for target in catalogue.targets}
+        emitter = Emitter(self._sender, self._cluster, number, f"/livetags/{catalogue.name}", ends, definitions)
         reaching = Reaching(catalogue, part, wall_ms if self._settings.clock is Clock.WALL else part.event_now)
-        task = Task(part, number, catalogue.sources, emitter, self._counters, self._settings.run_records, reaching)
+        records = self._settings.run_records
+        task = Task(part, number, catalogue.sources, emitter, self._counters, records, reaching, self._engine)
         task.resume(reaching.resume(recovered.kept[TRIGGERS], behind))
         return task

@@ -185,10 +185,13 @@ class Counters:
             else:
                 self.answers[Outcome(target, label)] += count
 
-    def scores(self, snapshot: ModelSnapshot) -> None:
-        """Note the model that scores a target from now on."""
+    def scores(self, target: str, snapshot: ModelSnapshot | None) -> None:
+        """Note the model that scores a target from now on; None where it was withdrawn."""
+        if snapshot is None:
+            self.models.pop(target, None)
+            return
         figures = snapshot.version, snapshot.ready, snapshot.log_loss, snapshot.auc
-        self.models[snapshot.target] = Model(*figures)
+        self.models[target] = Model(*figures)
 
     def _keep(self, changes: Changes) -> None:
         """Keep the pages that hold the latest changes."""

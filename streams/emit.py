@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from aiokafka import AIOKafkaProducer
 
+from schemas.definitions import DEFINITION_HEADER
 from schemas.learning import Example, Question
 from schemas.outreach import OutreachRequest, TriggerDecision
 from schemas.records import DeadLetter, LateEvent
@@ -162,11 +163,11 @@ class Emitter:
         partition: int,
         source: str,
         ends: dict[str, int],
-        targets: Sequence[str] = (),
+        definitions: Mapping[str, str] | None = None,
     ) -> None:
         """`source` is the CloudEvents source, `ends` the ends of the topics as the last marker has them.
 
-        Examples of `targets` go to one partition each, in their order.
+        Examples go to one partition for each target of `definitions`, in its order; each bears its target's definition.
         """
         self._ends = dict(ends)
         constant = [("ce_source", source.encode()), _VERSION, _JSON]
@@ -177,8 +178,13 @@ class Emitter:
             if role is not Role.TRAINING_EXAMPLES
         }
         self._examples = {
-            target: Writer(sender, cluster.named(Role.TRAINING_EXAMPLES), number, self._headers[Role.TRAINING_EXAMPLES])
-            for number, target in enumerate(targets)
+            target: Writer(
+                sender,
+                cluster.named(Role.TRAINING_EXAMPLES),
+                number,
+                [*self._headers[Role.TRAINING_EXAMPLES], (DEFINITION_HEADER, definition.encode())],
+            )
+            for number, (target, definition) in enumerate((definitions or {}).items())
         }
         self._encode = msgspec.json.Encoder().encode
 

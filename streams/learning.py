@@ -49,6 +49,8 @@ class Standing(msgspec.Struct, frozen=True):
 
     Attributes
     ----------
+    settling
+        Answers that wait for their question's time to be over.
     version
         Of the newest snapshot; 0 before the first.
     log_loss, auc
@@ -64,7 +66,7 @@ class Standing(msgspec.Struct, frozen=True):
     answers: int
     positives: int
     learned: int
-    discarded: int
+    settling: int
     repeated: int
     unasked: int
     unfit: dict[str, int]
@@ -211,7 +213,7 @@ class Learning:
             answers=counters.answers,
             positives=counters.positives,
             learned=counters.learned,
-            discarded=counters.discarded,
+            settling=self.trainer.settling,
             repeated=counters.repeated,
             unasked=counters.unasked,
             unfit={str(why): count for why, count in self.reader.unfit.items()},

@@ -14,9 +14,10 @@ log = logging.getLogger("livetags")
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A snapshot and its offset on the control topic."""
+    """A target's snapshot and its offset on the control topic; None where the model was withdrawn."""
 
-    snapshot: ModelSnapshot
+    target: str
+    snapshot: ModelSnapshot | None
     offset: int
 
 
@@ -37,9 +38,16 @@ class Models:
         return list(self._held.values())
 
     def on_record(self, key: str, value: bytes | None, offset: int) -> None:
-        """Take a record of the control topic; one that is no model of this catalogue is left out, and said."""
+        """Take a record of the control topic; one that is no model of this catalogue is left out, and said.
+
+        Where a trainer that begins anew withdraws its model (None), scores stay what they are until its next one.
+        """
         target = self._targets.get(key)
-        if target is None or value is None:
+        if target is None:
+            return
+        if value is None:
+            self._held.pop(target.name, None)
+            self._say(Model(target.name, None, offset))
             return
         try:
             snapshot = msgspec.json.decode(value, type=ModelSnapshot)
@@ -49,6 +57,13 @@ class Models:
         if tuple(snapshot.features) != target.features:
             log.warning("the model of %s at control offset %d is of other features: not used", target.name, offset)
             return
-        self._held[target.name] = model = Model(snapshot, offset)
+        self._held[target.name] = model = Model(target.name, snapshot, offset)
+        self._say(model)
+
+    def snapshots(self) -> list[ModelSnapshot]:
+        """The same without their places."""
+        return [model.snapshot for model in self._held.values() if model.snapshot is not None]
+
+    def _say(self, model: Model) -> None:
         if self._tell is not None:
             self._tell(model)

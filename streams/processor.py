@@ -5,6 +5,7 @@ Everything of a partition is here and nothing else is: `streams.app` feeds it fr
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -39,6 +40,8 @@ _CHANGES, _TIMERS, _AT_ONCE, _NOTED = 16_384, 10_000, 1_000, 4_096
 class Partition:
     """One partition of one catalogue's job.
 
+    It belongs to one thread; `customer_tags` and `explain` may be asked from another one meanwhile.
+
     Parameters
     ----------
     partition, partitions
@@ -48,6 +51,7 @@ class Partition:
     def __init__(self, plan: Plan, partition: int = 0, partitions: int = 1, keyed: bool = True) -> None:
         catalogue = plan.catalogue
         self.plan, self.partition, self.partitions, self.keyed = plan, partition, partitions, keyed
+        self._lock = threading.Lock()
         self.arena = Arena(plan)
         self.sayer = Sayer(plan, self.arena)
         self._numbers = {source.name: number for number, source in enumerate(catalogue.sources)}
@@ -102,7 +106,8 @@ class Partition:
         self._passed.clear()
         output = self._begun()
         if piece is not None and len(piece.order):
-            output.join(self._apply(piece))
+            with self._lock:
+                output.join(self._apply(piece))
             output.more = True
         return output
 
@@ -207,16 +212,8 @@ class Partition:
             else:
                 times = iso(int(run.decoded.times[place])), iso(int(verdict.newest[i]))
                 where = source.topic, self.partition, record.offset
-                output.late.append(
-                    LateEvent(
-                        source.name,
-                        run.decoded.customers[place],
-                        *where,
-                        times[0],
-                        times[1],
-                        readable(record.value)[0] or "",
-                    )
-                )
+                who, text = run.decoded.customers[place], readable(record.value)[0] or ""
+                output.late.append(LateEvent(source.name, who, *where, *times, text))
         for number, run in enumerate(piece.runs):
             mine = piece.order == number
             places = piece.places[mine]
@@ -254,17 +251,18 @@ class Partition:
     def advance(self, to_ms: int) -> Output:
         """Let time pass: every timer due at or before `to_ms` fires."""
         output = self._begun()
-        self._fire(to_ms, output, _no_anchors)
+        with self._lock:
+            self._fire(to_ms, output, _no_anchors)
         return output
 
     def adopt(self, snapshot: ModelSnapshot) -> bool:
-        """Score with this model from now on, where it is a newer one that may be shown; whether it is.
+        """Score with this model from now on, where it is another one that may be shown; whether it is.
 
         `rescore` then brings the customers up to it.
         """
         names = [target.name for target in self.plan.catalogue.targets]
         held = self.models.get(snapshot.target)
-        if snapshot.target not in names or not snapshot.ready or (held and held.version >= snapshot.version):
+        if snapshot.target not in names or not snapshot.ready or held == snapshot:
             return False
         index = names.index(snapshot.target)
         target = self.plan.catalogue.targets[index]
@@ -277,14 +275,22 @@ class Partition:
         self.sayer.ready(snapshot.target)
         return True
 
+    def withdraw(self, target: str) -> None:
+        """Score a target no more; what its tags say they keep saying, as `warming`."""
+        if self.models.pop(target, None) is not None:
+            names = [one.name for one in self.plan.catalogue.targets]
+            self._models.ready[names.index(target)] = False
+            self.sayer.ready(target, False)
+
     def rescore(self, first: int, anchor: str, most: int = _TIMERS) -> Rescored:
         """Decide the scores of the next customers anew; `anchor` is what brought the model, for the changes' ids."""
         output, end, floor = self._begun(), min(first + most, len(self.arena)), self.watermark
-        while first < end:
-            first = kernel.rescore(
-                self.plan.tables, self.arena.state, self._out, first, end, MISSING if floor is None else floor
-            )
-            self._drain(output, lambda _: [anchor])
+        with self._lock:
+            while first < end:
+                first = kernel.rescore(
+                    self.plan.tables, self.arena.state, self._out, first, end, MISSING if floor is None else floor
+                )
+                self._drain(output, lambda _: [anchor])
         return Rescored(output, first, first < len(self.arena))
 
     @property
@@ -341,9 +347,10 @@ class Partition:
     def customer_tags(self, customer: str) -> CustomerTags | None:
         """All that is said about a customer, at the row's now."""
         slot = self.arena.slots.get(customer)
-        if slot is None or self.arena.state.rows[slot, NOW] == MISSING:
-            return None
-        return next(iter(self.sayer.customers(np.array([slot]))))
+        with self._lock:
+            if slot is None or self.arena.state.rows[slot, NOW] == MISSING:
+                return None
+            return next(iter(self.sayer.customers(np.array([slot]))))
 
     def all_customer_tags(self) -> Iterator[Customers]:
         """All that is said about every customer, in the order in which they came."""
@@ -356,13 +363,17 @@ class Partition:
         slot = self.arena.slots.get(customer)
         if slot is None or self.arena.state.rows[slot, NOW] == MISSING:
             return None
-        return explain(self.plan, self.arena.state.rows[slot].copy())
+        with self._lock:
+            row = self.arena.state.rows[slot].copy()
+        return explain(self.plan, row)
 
     def take_published(self) -> Iterator[Customers]:
         """What to publish of every customer with a change since the last call."""
         changed = self.arena.take_changed()
         for first in range(0, len(changed), _AT_ONCE):
-            yield self.sayer.customers(changed[first : first + _AT_ONCE])
+            with self._lock:
+                page = self.sayer.customers(changed[first : first + _AT_ONCE])
+            yield page
 
     def holds(self, name: str, customer: str) -> bool | None:
         """What a boolean tag, segment or stored feature says of a customer now; None where that is not known."""

@@ -43,11 +43,13 @@ class Sayer:
         self._encode = msgspec.json.Encoder().encode
         self.status = {tag.name: "warming" for tag in catalogue.tags if tag.waits}
 
-    def ready(self, target: str) -> None:
-        """The target's scores are said from now on."""
+    def ready(self, target: str, ready: bool = True) -> None:
+        """Whether the target's scores are said from now on, or are `warming`."""
         for tag in self.plan.catalogue.tags:
             if isinstance(tag.rule, Score) and tag.rule.target == target:
                 self.status.pop(tag.name, None)
+                if not ready:
+                    self.status[tag.name] = "warming"
 
     def holds(self, name: str, row: NDArray[np.int64]) -> bool | None:
         """What a boolean tag, segment or stored feature says in a row; None where it is missing."""

@@ -9,27 +9,31 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from typing import Any, TypeVar
 
 import msgspec
 
 from schemas.catalogue import Source
-from schemas.learning import ModelSnapshot
+from schemas.sources import Incoming
 from schemas.topics import Role
 from streams.cluster import Cluster
 from streams.config import wall_ms
 from streams.counters import Counters
 from streams.emit import Emitter
 from streams.lane import Batch, Lane, Place
-from streams.output import Output
+from streams.models import Model
+from streams.output import Dirty, Output
 from streams.processor import Partition
 from streams.reaching import Reaching, Said
 from streams.store import LABELS, TRIGGERS, Entry, Marker, Rows
 from streams.tables import Tables
-from streams.written import Changes
+from streams.written import Changes, Customers
 
 FIRST_ROW_BYTES = 600
 RESCORED_AT_ONCE = 2_048
+T = TypeVar("T")
 
 
 class LaneGap(Exception):
@@ -45,6 +49,23 @@ class FlushRule(msgspec.Struct, frozen=True):
 
     interval_s: float
     bytes: int
+
+
+class _Received(msgspec.Struct, frozen=True):
+    """Records of a source that wait for the next step."""
+
+    source: str
+    records: Sequence[Incoming]
+
+
+class _State(msgspec.Struct, frozen=True):
+    """A partition's state at a moment; what to publish is made when it is asked for."""
+
+    positions: dict[str, int]
+    clock: dict[str, Any]
+    dirty: Dirty
+    labels: list[Entry]
+    published: Iterator[Customers]
 
 
 class _Rescoring(msgspec.Struct):
@@ -66,8 +87,12 @@ class Task:
         counters: Counters,
         run_records: int,
         reaching: Reaching,
+        engine: Executor,
     ) -> None:
-        self._reaching = reaching
+        self.busy, self.arrived = asyncio.Lock(), asyncio.Event()
+        self._engine, self._reaching = engine, reaching
+        self._inbox: list[_Received] = []
+        self._new_models: list[Model] = []
         self._rescoring: deque[_Rescoring] = deque()
         self._unpublished: list[Changes] = []
         self._passed_ms: int | None = None
@@ -108,30 +133,49 @@ class Task:
             records = batch.records
             if expected is not None and batch.begin < expected:
                 records = [record for record in records if record.offset >= expected]
-            self.part.push(source.name, records)
+            self._inbox.append(_Received(source.name, records))
             if batch.records:
                 self._counters.received(source.name, self.number, batch.records[-1].timestamp, wall_ms())
             self._expected[source.name] = batch.end
             self.more = True
+            self.arrived.set()
 
-    def step(self, lane: Lane) -> bool:
-        """Merge and apply what can be now; whether anything was."""
-        for source in self._sources:
-            self.part.ended(source.name, lane.at_end(self._places[source.name]))
-        output = self.part.run(self._run_records)
-        self.more = output.more
-        applied = self._take(output)
-        if self._rescoring:
-            self._take(self._rescore())
-            self.more = self.more or bool(self._rescoring)
+    async def step(self, lane: Lane) -> bool:
+        """Merge and apply what can be now; whether anything was. To be called with `busy` held."""
+        ended = {source.name: lane.at_end(self._places[source.name]) for source in self._sources}
+        inbox, self._inbox = self._inbox, []
+        models, self._new_models = self._new_models, []
+        outputs = await self._in_engine(self._work, inbox, ended, models)
+        self.more = outputs[0].more or bool(self._rescoring) or bool(self._inbox)
+        applied = [self._take(output) for output in outputs]
         self._say(self._reaching.advance())
-        return applied
+        return any(applied)
 
-    def adopt(self, snapshot: ModelSnapshot, offset: int) -> None:
-        """Score with this model; the customers are brought up to it slice by slice."""
-        if self.part.adopt(snapshot):
-            self._rescoring.append(_Rescoring(str(offset)))
-            self.more = True
+    def _work(self, inbox: list[_Received], ended: dict[str, bool], models: list[Model]) -> list[Output]:
+        """What a step does in the engine's thread."""
+        for received in inbox:
+            self.part.push(received.source, received.records)
+        for source, at_end in ended.items():
+            self.part.ended(source, at_end)
+        outputs = [self.part.run(self._run_records)]
+        for model in models:
+            if model.snapshot is None:
+                self.part.withdraw(model.target)
+            elif self.part.adopt(model.snapshot):
+                self._rescoring.append(_Rescoring(str(model.offset)))
+        if self._rescoring:
+            outputs.append(self._rescore())
+        return outputs
+
+    async def _in_engine(self, call: Callable[..., T], *args: Any) -> T:
+        """Call something that touches the partition, while nothing else does."""
+        return await asyncio.get_running_loop().run_in_executor(self._engine, call, *args)
+
+    def adopt(self, model: Model) -> None:
+        """Score with this model from the next step on; the customers are brought up to it slice by slice."""
+        self._new_models.append(model)
+        self.more = True
+        self.arrived.set()
 
     def _rescore(self) -> Output:
         """Bring some more customers up to the models: to the newest, which the older ones' round is left for."""
@@ -149,11 +193,16 @@ class Task:
         self._say(said)
         self._say(self._reaching.advance())
 
-    def advance(self, to_ms: int, lane: Lane) -> None:
-        """Let time pass where every source is read to its end."""
-        if all(lane.at_end(self._places[s.name]) and not self.part.queued(s.name) for s in self._sources):
+    async def advance(self, to_ms: int, lane: Lane) -> None:
+        """Let time pass where every source is read to its end. To be called with `busy` held."""
+        if all(lane.at_end(self._places[s.name]) and not self._queued(s.name) for s in self._sources):
             self._passed_ms = to_ms
-            self._take(self.part.advance(to_ms))
+            self._take(await self._in_engine(self.part.advance, to_ms))
+
+    def _queued(self, source: str) -> int:
+        """Records of a source that are here and not yet applied."""
+        waiting = sum(len(received.records) for received in self._inbox if received.source == source)
+        return self.part.queued(source) + waiting
 
     def _take(self, output: Output) -> bool:
         for changes in output.written:
@@ -180,12 +229,12 @@ class Task:
     @property
     def waits(self) -> bool:
         """Whether records wait for another source to be read on."""
-        return any(self.part.queued(source.name) for source in self._sources)
+        return any(self._queued(source.name) for source in self._sources)
 
     def balance(self, lane: Lane, limit: int) -> None:
         """Leave a source unread that runs ahead of the others, until half of what it is ahead is applied."""
         for source in self._sources:
-            queued, place = self.part.queued(source.name), self._places[source.name]
+            queued, place = self._queued(source.name), self._places[source.name]
             if queued > limit and source.name not in self._paused:
                 self._paused.add(source.name)
                 lane.pause([place])
@@ -200,7 +249,7 @@ class Task:
     def observe(self, lane: Lane) -> None:
         """Note how far each source is behind."""
         for source in self._sources:
-            place, queued = self._places[source.name], self.part.queued(source.name)
+            place, queued = self._places[source.name], self._queued(source.name)
             behind = lane.behind(place)
             at_end = lane.at_end(place) and not queued
             done = self.part.positions().get(source.name, 0)
@@ -242,6 +291,12 @@ class Task:
     def _dirty(self) -> bool:
         return bool(self._changed_since) or self.part.positions() != self._flushed_positions
 
+    def _snapshot(self) -> _State:
+        """The partition's state as it is now."""
+        part = self.part
+        labels = [Entry(LABELS + key, value) for key, value in part.labels_entries()]
+        return _State(part.positions(), part.clock_state(), part.take_dirty(), labels, part.take_published())
+
     async def flush(self, tables: Tables, cluster: Cluster, lane: Lane, fingerprint: str) -> None:
         """Write the state as it is now: outputs are safe first, then rows, then the marker; then commit for show."""
         async with self._flushing:
@@ -251,32 +306,31 @@ class Task:
             if not self._dirty:
                 return
             self._torn = True
-            self._changed_since = 0
-            positions, clock, dirty = self.part.positions(), self.part.clock_state(), self.part.take_dirty()
-            kept = [Entry(LABELS + key, value) for key, value in self.part.labels_entries()]
-            kept += [Entry(TRIGGERS + key, value) for key, value in self._reaching.take_entries()]
-            published, cut = self.part.take_published(), self._emitter.cut()
+            async with self.busy:
+                state = await self._in_engine(self._snapshot)
+                kept = [*state.labels, *(Entry(TRIGGERS + key, value) for key, value in self._reaching.take_entries())]
+                cut, self._changed_since = self._emitter.cut(), 0
             await self._emitter.acknowledged(cut)
-            for customers in published:
+            while (customers := await self._in_engine(next, state.published, None)) is not None:
                 self._emitter.add_customers(customers)
-                await asyncio.sleep(0)
             outputs = await self._emitter.acknowledged(self._emitter.cut(Role.CUSTOMER_TAGS))
             marker = Marker(
-                positions=positions,
-                clock=clock,
+                positions=state.positions,
+                clock=state.clock,
                 fingerprint=fingerprint,
                 cluster=cluster.id,
                 topics={source.topic: cluster.topic_ids.get(source.topic, "") for source in self._sources},
                 partitions=cluster.partitions,
                 outputs=outputs,
             )
+            dirty = state.dirty
             await tables.flush(self.number, Rows(dirty.customers, dirty.rows), marker, kept)
             if dirty.rows:
                 self._row_bytes = max(1, sum(map(len, dirty.rows)) // len(dirty.rows))
             self._torn = False
-            self._flushed_positions = positions
+            self._flushed_positions = state.positions
             self._counters.flushes += 1
             self._counters.flushed(time.monotonic() - self._flushed_at, len(dirty.rows), sum(map(len, dirty.rows)))
             await lane.commit(
-                {self._places[name]: offset for name, offset in positions.items() if name in self._places}
+                {self._places[name]: offset for name, offset in state.positions.items() if name in self._places}
             )

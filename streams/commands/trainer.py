@@ -116,7 +116,7 @@ def _line(one: Standing) -> str:
     behind = "?" if one.lag is None else format(one.lag, ",")
     return (
         f"{one.target} version {one.version}{'' if one.ready else ' (warming)'}: {one.questions:,} questions, "
-        f"{one.answers:,} answers ({one.positives:,} positive, {one.learned:,} learned, {one.discarded:,} discarded)"
+        f"{one.answers:,} answers ({one.positives:,} positive, {one.learned:,} learned, {one.settling:,} settling)"
         f"{unfit}; log loss {_figure(one.log_loss)}, AUC {_figure(one.auc)}; behind {behind}"
     )
 

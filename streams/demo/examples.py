@@ -1,11 +1,12 @@
 """One target's examples as its partition of `training-examples` has them, and which of them a model was judged by.
 
-What the trainer does with them is done again here in columns, from the topic alone: a question or an answer that comes
-again counts once, and what is known before the first horizon is over is judged by nobody.
+What the trainer does with them is done again here, from the topic alone: a question or an answer that comes again
+counts once, and an answer is judged when its question's own time is over, in the order of these moments.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from typing import Final
 
@@ -35,7 +36,7 @@ _DECODE: Final = msgspec.json.Decoder(list[_Asked | _Answered]).decode
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """Answers by which a model is judged, in their topic's order; columns of the same length.
+    """Answers by which a model is judged, in the order in which they settled; columns of the same length.
 
     Attributes
     ----------
@@ -70,16 +71,34 @@ class Examples:
         self._now = 0
         self._open: set[str] = set()
         self._answered: dict[str, _Answered] = {}
+        self._waiting: list[tuple[int, str]] = []
+        self._settled: list[_Answered] = []
 
     def take(self, values: Sequence[bytes]) -> None:
         """Take in the next records."""
         for example in _DECODE(b"[" + b",".join(values) + b"]"):
             if isinstance(example, _Asked):
+                self._pass_to(example.at)
                 self._ask(example)
-            elif example.id in self._open:
-                self._open.discard(example.id)
-                self._answered[example.id] = example
-                self._now = max(self._now, example.known_at)
+                continue
+            self._pass_to(example.known_at)
+            if example.id in self._open:
+                self._hear(example)
+
+    def _pass_to(self, time_ms: int) -> None:
+        """Settle what is over."""
+        self._now = max(self._now, time_ms)
+        while self._waiting and self._waiting[0][0] <= self._now:
+            self._settled.append(self._answered[heapq.heappop(self._waiting)[1]])
+
+    def _hear(self, answer: _Answered) -> None:
+        self._open.discard(answer.id)
+        self._answered[answer.id] = answer
+        end = answer.at + self._settled_ms
+        if end <= self._now:
+            self._settled.append(answer)
+        else:
+            heapq.heappush(self._waiting, (end, answer.id))
 
     def _ask(self, question: _Asked) -> None:
         if question.id in self._open or question.id in self._answered:
@@ -88,7 +107,6 @@ class Examples:
             self._first_at = question.at
         self.questions += 1
         self._open.add(question.id)
-        self._now = max(self._now, question.at)
 
     @property
     def answers(self) -> int:
@@ -111,9 +129,8 @@ class Examples:
         return self._first_at is None or self._now < self._first_at + self._settled_ms
 
     def judged(self) -> Judged:
-        """The answers that were known after the first horizon."""
-        over_ms = 0 if self._first_at is None else self._first_at + self._settled_ms
-        kept = [answer for answer in self._answered.values() if answer.known_at >= over_ms]
+        """The answers that were judged so far."""
+        kept = self._settled
         return Judged(
             customers=[answer.customer_id for answer in kept],
             asked_ms=np.array([answer.at for answer in kept], dtype=np.int64),

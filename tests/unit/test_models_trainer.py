@@ -1,9 +1,10 @@
-"""A trainer judges and learns in the right order, discards the first horizon, and restarts without a trace."""
+"""A trainer judges and learns in the right order, when a question's time is over, and restarts without a trace."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import permutations
 
 import msgspec
 import pytest
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 
 from models.lately import Lately
 from models.learner import Learner, OtherFeatures
-from models.state import TrainerState
-from models.trainer import Trainer
+from models.state import LearnerState, TrainerState
+from models.trainer import Known, Trainer
 from models.transform import inputs
 from schemas.durations import DAY
 from schemas.learning import Answer, Example, ModelSnapshot, Question
@@ -68,35 +69,120 @@ def test_a_question_is_scored_at_once_with_what_is_known_then() -> None:
 
 def test_an_answer_is_judged_by_the_score_kept_at_its_question() -> None:
     one = trainer()
-    one.take([asked(0), asked(40), answer(asked(0), True, FIRST_HORIZON), answer(asked(40), True, START + 41 * DAY)])
+    one.take([asked(0), asked(40), answer(asked(0), True, FIRST_HORIZON), answer(asked(40), True, START + 71 * DAY)])
+    assert one.progress.answers == 2
     assert one.progress.log_loss == pytest.approx(-math.log(0.1), abs=1e-12)
 
 
-def test_answers_known_before_the_first_horizon_is_over_are_neither_learned_nor_judged() -> None:
-    one = trainer()
-    one.take([asked(0), asked(1), answer(asked(0), True, FIRST_HORIZON - 1)])
-    assert (one.counters.answers, one.counters.discarded, one.counters.learned) == (1, 1, 0)
+@pytest.mark.parametrize("label", [True, False])
+def test_an_early_answer_waits_until_its_question_s_time_is_over_and_counts_before_anything_else_then(
+    label: bool,
+) -> None:
+    one, learner = trainer(), Learner(TARGET.features, TARGET.prior)
+    one.take([asked(0), answer(asked(0), label, START + DAY)])
+    kept = one.kept(asked(0).id)
+    assert kept is not None
+    assert kept.known == (Known.POSITIVE if label else Known.NEGATIVE)
+    one.take([question(TARGET, "before", FIRST_HORIZON - 1, VALUES)])
+    assert counted(one) == (1, 0, 1)
     assert one.progress.answers == 0
     assert not one.ready
-    one.take([answer(asked(1), True, FIRST_HORIZON)])
-    assert (one.counters.answers, one.counters.discarded, one.counters.learned) == (2, 1, 1)
-    assert one.progress.answers == 1
+    now = question(TARGET, "now", FIRST_HORIZON, VALUES)
+    one.take([now])
+    assert counted(one) == (1, 1, 0)
+    assert one.progress.positives == label
     assert one.ready
+    assert one.kept(asked(0).id) is None
+    learner.learn(inputs(TRANSFORMS, VALUES), label)
+    scored = one.kept(now.id)
+    assert scored is not None
+    assert (scored.known, scored.logit) == (Known.NOTHING, learner.logit(inputs(TRANSFORMS, VALUES)))
+
+
+def counted(one: Trainer) -> tuple[int, int, int]:
+    """How many answers there were, are learned from, and wait."""
+    return one.counters.answers, one.counters.learned, one.settling
+
+
+@pytest.mark.parametrize("known_at", [FIRST_HORIZON, FIRST_HORIZON + 1, FIRST_HORIZON + 9 * DAY])
+def test_an_answer_known_when_its_question_s_time_is_over_or_later_counts_at_once(known_at: int) -> None:
+    one = trainer()
+    made = one.take([asked(0), answer(asked(0), True, known_at)])
+    assert counted(one) == (1, 1, 0)
+    (snapshot,) = made + one.take([asked(99)])
+    assert snapshot.at == known_at
+
+
+def test_an_answer_that_is_told_late_counts_at_once() -> None:
+    one = trainer()
+    one.take([asked(0), asked(50), answer(asked(0), True, START + DAY)])
+    assert counted(one) == (1, 1, 0)
+
+
+SMALL: list[float | None] = [100.0, 1.0, 1_000.0, 0.1, 0.0, 4.0]
+WAITING = (  # all but the last end at one moment
+    (question(TARGET, "a", START, VALUES), True),
+    (question(TARGET, "b", START, SMALL), False),
+    (question(TARGET, "c", START, [None, 30.0, 9.0 * DAY, 0.9, 1.0, 4.0]), True),
+    (question(TARGET, "0", START + 1, SMALL), True),
+)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(len(WAITING)))))
+def test_answers_that_waited_are_learned_from_by_the_end_of_their_time_and_id_however_they_came(
+    order: tuple[int, ...],
+) -> None:
+    one, table = trainer(), dict[bytes, bytes]()
+    one.take([asked for asked, _ in WAITING])
+    one.take([answer(*WAITING[place], START + DAY + number) for number, place in enumerate(order)])
+    one = restarted(one, table)
+    one.take([asked(60)])
+    assert one._learner.state() == learned(WAITING)
+    assert learned(WAITING) != learned(reversed(WAITING))
+
+
+def learned(judged: Iterable[tuple[Question, bool]]) -> LearnerState:
+    """What a learner knows that met these in their order."""
+    learner = Learner(TARGET.features, TARGET.prior)
+    for one, label in judged:
+        learner.learn(inputs(TRANSFORMS, one.features), label)
+    return learner.state()
+
+
+def test_no_answer_is_lost_and_none_is_learned_from_before_the_first_horizon_is_over() -> None:
+    one, now, most = trainer(), 0, 0
+    for example in STREAM:
+        one.take([example])
+        now = max(now, example.known_at if isinstance(example, Answer) else example.at)
+        answers, learned_from, settling = counted(one)
+        assert answers == learned_from + settling
+        assert one.progress.answers == learned_from
+        assert not learned_from or now >= STREAM[0].at + 31 * DAY
+        most = max(most, settling)
+    assert most > 20
+    one.take([question(TARGET, "last", now + 31 * DAY, VALUES)])
+    assert counted(one) == (answers, answers, 0)
+    assert one.progress.positives == one.counters.positives
 
 
 def test_no_snapshot_is_made_before_the_first_horizon_and_a_day_of_learning() -> None:
     one = trainer()
     day = (
         asked(0),
-        answer(asked(0), True, FIRST_HORIZON),
-        asked(31, "d"),
-        answer(asked(31, "d"), False, START + 32 * DAY),
+        asked(1, "d"),
+        answer(asked(1, "d"), True, START + 2 * DAY),
+        asked(2, "e"),
+        answer(asked(2, "e"), True, START + 3 * DAY),
+        answer(asked(0), False, FIRST_HORIZON),
+        question(TARGET, "f", START + 32 * DAY - 1, VALUES),
+        asked(32, "g"),
     )
-    assert one.take(day[:3]) == []
-    (snapshot,) = one.take(day[3:])
+    assert one.take(day[:-1]) == []
+    (snapshot,) = one.take(day[-1:])
     assert (snapshot.version, snapshot.ready, snapshot.learned, snapshot.at) == (1, True, 2, START + 32 * DAY)
-    assert (snapshot.questions, snapshot.answers, snapshot.positives) == (2, 2, 1)
+    assert (snapshot.questions, snapshot.answers, snapshot.positives) == (5, 3, 2)
     assert sum(decile.answers for decile in snapshot.deciles) == 2
+    assert sum(decile.positives for decile in snapshot.deciles) == 1
 
 
 def test_a_snapshot_is_made_once_per_refresh_if_something_was_learned_since() -> None:
@@ -116,8 +202,10 @@ def test_a_snapshot_is_made_once_per_refresh_if_something_was_learned_since() ->
 def test_nothing_is_published_anew_while_nothing_is_learned() -> None:
     one = trainer()
     last = one.take(STREAM)[-1]
-    questions = [question(TARGET, "x", last.at + day * DAY, VALUES) for day in range(1, 50)]
+    one.take([question(TARGET, "x", last.at + 40 * DAY, VALUES)])
+    questions = [question(TARGET, "x", last.at + day * DAY, VALUES) for day in range(41, 90)]
     assert [snapshot.learned for snapshot in one.take(questions)] in ([], [one.counters.learned])
+    assert one.settling == 0
 
 
 def test_repeats_change_nothing_and_are_counted() -> None:
@@ -129,8 +217,8 @@ def test_repeats_change_nothing_and_are_counted() -> None:
         found += twice.take(STREAM[start : start + 50])  # a producer that was restarted sends its last batch again
     assert found == wanted
     assert twice.progress.state() == once.progress.state()
-    questions = sum(isinstance(example, Question) for example in STREAM)
-    assert (twice.counters.repeated, twice.counters.unasked) == (questions, len(STREAM) - questions)
+    assert (twice.counters.repeated, twice.counters.unasked) == (len(STREAM), 0)
+    assert (counted(twice), twice.counters.positives) == (counted(once), once.counters.positives)
     assert (once.counters.repeated, once.counters.unasked) == (0, 0)
 
 
@@ -173,14 +261,26 @@ def run_straight() -> tuple[list[ModelSnapshot], dict[bytes, bytes]]:
 WANTED, WANTED_TABLE = run_straight()
 
 
-def test_the_table_holds_one_entry_per_open_question_and_one_model() -> None:
-    answered = {example.id for example in STREAM if isinstance(example, Answer)}
-    left = {b"open/" + example.id.encode() for example in STREAM if isinstance(example, Question)} - {
-        b"open/" + one.encode() for one in answered
-    }
-    assert left
-    assert {key for key in WANTED_TABLE if key.startswith(b"open/")} == left
+def test_the_table_holds_one_entry_per_question_that_is_not_settled_and_one_model() -> None:
+    now = max(example.known_at if isinstance(example, Answer) else example.at for example in STREAM)
+    settled = {one.id for one in STREAM if isinstance(one, Answer) and one.at + 31 * DAY <= now}
+    left = {one.id for one in STREAM if isinstance(one, Question)} - settled
+    waiting = left & {one.id for one in STREAM if isinstance(one, Answer)}
+    assert set() < waiting < left
+    assert {key for key in WANTED_TABLE if key.startswith(b"open/")} == {b"open/" + one.encode() for one in left}
     assert {key for key in WANTED_TABLE if not key.startswith(b"open/")} == {b"model", b"answered/0"}
+
+
+def test_the_table_has_an_entry_anew_when_its_answer_begins_to_wait_and_none_when_it_is_settled() -> None:
+    one, key = trainer(), b"open/" + asked(0).id.encode()
+    one.take([asked(0)])
+    (asked_for,) = (value for found, value in one.take_entries() if found == key)
+    one.take([answer(asked(0), True, START + DAY)])
+    (answered,) = (value for found, value in one.take_entries() if found == key)
+    assert None not in (asked_for, answered)
+    assert asked_for != answered
+    one.take([asked(31)])
+    assert (key, None) in one.take_entries()
 
 
 def test_a_question_answered_before_its_entry_was_taken_leaves_none() -> None:

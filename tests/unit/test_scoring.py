@@ -152,6 +152,20 @@ def test_between_midnights_no_timer_moves_a_score_and_at_midnight_one_does(plan:
     assert changes[0].at.endswith("T16:00:00.000Z")  # midnight in Shanghai
 
 
+def test_a_withdrawn_model_leaves_what_is_said_and_says_warming(plan: Plan) -> None:
+    part = partition(plan)
+    part.feed([buy("a", MIDNIGHT)])
+    part.adopt(model(plan.catalogue, "deposit", [0.0] * 5, 3.0, version=9))
+    rescore(part)
+    part.withdraw("deposit")
+    assert not of(part.feed([buy("a", MIDNIGHT + 1)]).changes(), "intent")
+    tags = part.customer_tags("a")
+    assert tags is not None
+    assert (tags.tags["intent"], tags.status["intent"]) == ("high", "warming")
+    assert part.adopt(model(plan.catalogue, "deposit", [0.0] * 5, -3.0, version=1))
+    assert of(rescore(part), "intent") == [("high", "low", "score")]
+
+
 def test_a_midnight_without_a_change_leaves_the_row_unwritten(plan: Plan) -> None:
     part = partition(plan)
     part.feed([look("a", MIDNIGHT + HOUR), look("b", MIDNIGHT + HOUR)])

@@ -26,8 +26,8 @@ def test_a_target_is_reported_in_a_line(capsys: pytest.CaptureFixture[str]) -> N
     late = Standing("churn", 4, True, 9_000, 8_000, 400, 7_500, 500, 3, 0, {"unreadable": 2}, 0.15, 0.8, 12)
     _say("running", [early, late], False)
     assert capsys.readouterr().out.splitlines() == [
-        "running: deposit version 0 (warming): 1,200 questions, 30 answers (30 positive, 0 learned, 30 discarded); "
+        "running: deposit version 0 (warming): 1,200 questions, 30 answers (30 positive, 0 learned, 30 settling); "
         "log loss ?, AUC ?; behind ?",
-        "running: churn version 4: 9,000 questions, 8,000 answers (400 positive, 7,500 learned, 500 discarded), "
+        "running: churn version 4: 9,000 questions, 8,000 answers (400 positive, 7,500 learned, 500 settling), "
         "passed over 2; log loss 0.1500, AUC 0.8000; behind 12",
     ]

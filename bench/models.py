@@ -1,0 +1,45 @@
+"""Models for the bench: made up, as what a score costs does not depend on what it says."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+
+from bench.job import Job
+from schemas.catalogue import Target
+from schemas.learning import ModelSnapshot, model_key
+from schemas.topics import Role
+
+
+def made_up(target: Target) -> ModelSnapshot:
+    """A model around the target's prior."""
+    count = len(target.features)
+    return ModelSnapshot(
+        target=target.name,
+        version=1,
+        at=0,
+        questions=1,
+        answers=1,
+        positives=1,
+        learned=1,
+        ready=True,
+        features=list(target.features),
+        means=[1.0] * count,
+        weights=[0.1 * (-1) ** place for place in range(count)],
+        bias=math.log(target.prior / (1 - target.prior)),
+    )
+
+
+async def publish(job: Job) -> None:
+    """Put a model of every target on the job's control topic."""
+    producer = AIOKafkaProducer(bootstrap_servers=job.broker)
+    await producer.start()
+    try:
+        for target in job.loaded().targets:
+            key = model_key(job.name, target.name).encode()
+            topic = f"{job.name}-{Role.CONTROL.value}"
+            await producer.send_and_wait(topic, key=key, value=msgspec.json.encode(made_up(target)))
+    finally:
+        await producer.stop()

@@ -1,0 +1,54 @@
+"""`python -m bench.scores`: what scoring costs, the same load with and without models of all targets.
+
+The load's months pass in seconds, so the daily tick (every customer is scored anew at midnight) weighs thousands of
+times what it does live; it is in these figures.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bench.job import CATALOGUE
+from bench.load import events
+from bench.measure import Measured
+from bench.run import Peer, Setting, run
+from schemas.loading import load
+from streams.config import Settings
+
+
+@click.command("bench-scores")
+@click.option("--events", "count", type=click.IntRange(1_000), default=200_000, show_default=True)
+@click.option("--customers", type=click.IntRange(1), default=20_000, show_default=True)
+@click.option("--zipf", type=click.FloatRange(0), default=1.0, show_default=True)
+@click.option("--partitions", type=click.IntRange(1), default=4, show_default=True)
+@click.option("--repeat", type=click.IntRange(1), default=3, show_default=True, help="Runs of each, taking turns.")
+@click.option("--cache", type=click.Path(path_type=Path), default=None, help="Where the simulated bank is kept.")
+def main(count: int, customers: int, zipf: float, partitions: int, repeat: int, cache: Path | None) -> None:
+    """Measure the bank catalogue at full load with and without a model of each target."""
+    catalogue = load(CATALOGUE)
+    given = events(catalogue, cache or Settings().data_dir / "demo", count, customers, zipf)
+    found: dict[bool, list[Measured]] = {False: [], True: []}
+    for _ in range(repeat):
+        for scored, runs in found.items():
+            runs.append(run(Peer.LIVETAGS, Setting(CATALOGUE, partitions, scored=scored), given))
+    table = Table("Models", "Events/s", "CPU s per million", "Changes an event", title="Scoring two targets, medians")
+    for scored, runs in found.items():
+        figures = [
+            f"{median(one.per_second for one in runs):,.0f}",
+            f"{median(one.cpu_per_million for one in runs):.1f}",
+        ]
+        table.add_row("of both targets" if scored else "none", *figures, f"{runs[0].flips / runs[0].events:.2f}")
+    console = Console()
+    console.print(table)
+    slower = 1 - median(o.per_second for o in found[True]) / median(o.per_second for o in found[False])
+    dearer = median(o.cpu_per_million for o in found[True]) / median(o.cpu_per_million for o in found[False]) - 1
+    console.print(f"Scoring costs {slower:.1%} of the events/s and {dearer:.1%} more CPU an event")
+
+
+if __name__ == "__main__":
+    main()
