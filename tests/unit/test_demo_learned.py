@@ -107,9 +107,10 @@ def test_what_comes_again_or_was_never_asked_counts_once_or_not_at_all() -> None
     assert counted.judged().labels.tolist() == [True]
 
 
-@pytest.mark.parametrize(("known_after", "judged"), [(HORIZON - 1, 0), (HORIZON, 1)])
-def test_judging_begins_on_the_millisecond_the_first_horizon_is_over(known_after: int, judged: int) -> None:
-    counted = taken([asked(0), asked(2), answer(asked(2), True, START + known_after)])
+@pytest.mark.parametrize(("passed", "judged"), [(HORIZON - 1, 0), (HORIZON, 1)])
+def test_an_answer_is_judged_on_the_millisecond_its_questions_time_is_over(passed: int, judged: int) -> None:
+    first, later = asked(0), question(TARGET, "c000002", START + passed, [1.0] * 6)
+    counted = taken([first, answer(first, True, START + HOUR), later])
     assert len(counted.judged().labels) == judged
     assert counted.warming is (judged == 0)
 
