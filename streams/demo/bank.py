@@ -54,7 +54,7 @@ HABITS = (
 
 
 class Simulation(msgspec.Struct, frozen=True):
-    """Profiles, transactions, app logs and outcomes, in this order, and the truth about deposits."""
+    """Profiles, transactions, app logs and outcomes, in this order, and the truth about deposits, day by day."""
 
     streams: tuple[Stream, ...]
     truth: Truth
@@ -71,7 +71,7 @@ def simulate(customers: int = 20_000, seed: int = 7) -> Simulation:
     drawn = _visits(scenes[1]), _outcomes(scenes[2], moves)
     logs, ends = (rows[np.lexsort((rows["customer"], rows["at"]))] for rows in drawn)
     records = _profiles(scenes[3], ids), _transactions(moves, balance, ids), _app_logs(logs, ids), _ends(ends, ids)
-    return Simulation(records, truth(people, life))
+    return Simulation(records, truth(people, life, np.arange(DAYS)))
 
 
 def _moves(scene: Scene, who: Ints, day: Ints, amount: ArrayLike, kind: Type, via: ArrayLike, sides: ArrayLike) -> Rows:

@@ -235,11 +235,11 @@ class Truth(msgspec.Struct, frozen=True):
     Attributes
     ----------
     day
-        Shape (weeks,): days since 2025-01-01; a value holds at the end of this local day, given everything up to then.
+        Shape (days,): days since 2025-01-01; a value holds at the end of this local day, given everything up to then.
     p
-        Shape (customers, weeks): probability of at least one deposit on days day+1 .. day+30; 0 for who is leaving.
+        Shape (customers, days): probability of at least one deposit on days day+1 .. day+30; 0 for who is leaving.
     deposited
-        Shape (customers, weeks): 1 when there was one, 0 when not, -1 where the 30 days end after the year.
+        Shape (customers, days): 1 when there was one, 0 when not, -1 where the 30 days end after the year.
     """
 
     day: Ints
@@ -247,28 +247,28 @@ class Truth(msgspec.Struct, frozen=True):
     deposited: NDArray[np.int8]
 
     def save(self, path: Path) -> None:
-        """Write an .npz with the arrays `day`, `p` and `deposited`; row k belongs to customer number k."""
-        np.savez_compressed(path, day=self.day, p=self.p, deposited=self.deposited)
+        """Write an .npz with the arrays `day`, `p` (in single precision) and `deposited`; row k is of customer k."""
+        np.savez_compressed(path, day=self.day, p=self.p.astype(np.float32), deposited=self.deposited)
 
 
-def truth(people: People, life: Life) -> Truth:
-    """Exact probabilities on the weekly GRID, by the formula at the top of this file."""
+def truth(people: People, life: Life, days: Ints = GRID) -> Truth:
+    """Exact probabilities on those days, by the formula at the top of this file; once a week where none are named."""
     ending, asleep = _endings(people)
     reach = np.arange(HORIZON + 1)
     age = np.arange(HORIZON)[::-1, None]
     carried = CUMULATED[age + reach] - CUMULATED[age]  # hazard left within `reach` days, of a trigger `age` days old
-    p = np.zeros((len(asleep), len(GRID)))
+    p = np.zeros((len(asleep), len(days)))
     deposited = np.full(p.shape, -1, np.int8)
-    for week, day in enumerate(GRID.tolist()):
+    for column, day in enumerate(days.tolist()):
         first = max(0, day - HORIZON + 1)
         span = slice(first, day + 1)
         same = life.stretch[:, span] == life.stretch[:, day, None]
         mass = (SURGE_MASS * life.surges[:, span] + VIEWS_MASS * life.views[:, span]) * same
         survived = (ending * np.exp(-(mass @ carried[-mass.shape[1] :]))).sum(axis=1)
-        p[:, week] = np.choose(life.state[:, day], [1 - survived, 1 - asleep, 0.0])
+        p[:, column] = np.choose(life.state[:, day], [1 - survived, 1 - asleep, 0.0])
         if day + HORIZON < DAYS:
-            deposited[:, week] = life.deposits[:, day + 1 : day + 1 + HORIZON].any(axis=1)
-    return Truth(GRID, p, deposited)
+            deposited[:, column] = life.deposits[:, day + 1 : day + 1 + HORIZON].any(axis=1)
+    return Truth(days, p, deposited)
 
 
 def _endings(people: People) -> tuple[Floats, Floats]:

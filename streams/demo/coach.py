@@ -61,7 +61,7 @@ class Coach:
         DemoFailed
             It ended meanwhile.
         """
-        looking = asyncio.create_task(self._reach(ends))
+        looking = asyncio.create_task(committed(self._address, self._group, self._topic, ends))
         ended = asyncio.create_task(self.wait())
         try:
             await asyncio.wait([looking, ended], timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
@@ -77,16 +77,17 @@ class Coach:
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await task
 
-    async def _reach(self, ends: Mapping[int, int]) -> None:
-        """Look at what the group has committed until it is there."""
-        watcher = AIOKafkaConsumer(bootstrap_servers=self._address, group_id=self._group, enable_auto_commit=False)
-        await watcher.start()
-        try:
-            left = {TopicPartition(self._topic, number): end for number, end in ends.items() if end}
-            while left:
-                committed = {place: await watcher.committed(place) for place in left}
-                left = {place: end for place, end in left.items() if (committed[place] or 0) < end}
-                if left:
-                    await asyncio.sleep(LOOK_EVERY_S)
-        finally:
-            await watcher.stop()
+
+async def committed(address: str, group: str, topic: str, ends: Mapping[int, int]) -> None:
+    """Wait until a group has committed those offsets of a topic's partitions."""
+    watcher = AIOKafkaConsumer(bootstrap_servers=address, group_id=group, enable_auto_commit=False)
+    await watcher.start()
+    try:
+        left = {TopicPartition(topic, number): end for number, end in ends.items() if end}
+        while left:
+            at = {place: await watcher.committed(place) for place in left}
+            left = {place: end for place, end in left.items() if (at[place] or 0) < end}
+            if left:
+                await asyncio.sleep(LOOK_EVERY_S)
+    finally:
+        await watcher.stop()

@@ -62,8 +62,8 @@ def _calibration(one: Learned) -> Table:
 def _waits(one: Learned) -> str:
     if one.warming:
         days = number(one.settled_ms / DAY)
-        return f"warming: the first {days} days have not passed ({count(one.questions)} questions asked)"
-    return f"no model yet ({count(one.questions)} questions asked, {count(one.answers)} answered)"
+        return f"warming: the first {days} days have not passed (questions asked: {count(one.questions)})"
+    return f"no model yet (questions asked: {count(one.questions)}, answered: {count(one.answers)})"
 
 
 def _title(one: Learned) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import socket
 from pathlib import Path
@@ -18,6 +19,8 @@ from streams.demo.child import Child, DemoFailed
 from streams.web.view import CustomerDetail, SegmentView, SourceView, Summary
 
 ANSWER_WITHIN_S: Final = 5.0
+ATTEMPTS: Final = 12
+"""Of a question that is not answered in time: a worker that compiles something answers nobody meanwhile."""
 _PAGE: Final = re.compile(r"page at (http://\S+?:(\d+)/)")
 _TAKEN: Final = "is taken"
 
@@ -107,6 +110,12 @@ class Member:
 
     async def _ask(self, path: str, kind: Any) -> Any:
         """An answer of the API, None where there is no such thing."""
+        for _ in range(ATTEMPTS - 1):
+            with contextlib.suppress(TimeoutError):
+                return await self._asked_once(path, kind)
+        return await self._asked_once(path, kind)
+
+    async def _asked_once(self, path: str, kind: Any) -> Any:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
             try:

@@ -28,10 +28,13 @@ class Case(msgspec.Struct, frozen=True):
         The last one about it.
     request
         What it led to; None where nothing was sent.
+    waited
+        Whether it had to wait for quiet hours to end.
     """
 
     decision: TriggerDecision
     request: OutreachRequest | None
+    waited: bool = False
 
     @property
     def delay_ms(self) -> int:
@@ -51,7 +54,7 @@ class Tally(msgspec.Struct, frozen=True):
     Attributes
     ----------
     at_once
-        Requests made within a minute of the change; the others waited for quiet hours to end.
+        Requests made within a minute of the change.
     held_back
         By reason, the most frequent first.
     """
@@ -82,6 +85,7 @@ class Outreach:
     def __init__(self) -> None:
         self._requests: dict[str, OutreachRequest] = {}
         self._decisions: dict[str, dict[str, TriggerDecision]] = {}
+        self._waited: dict[str, set[str]] = {}
 
     def take_requests(self, values: Sequence[bytes]) -> None:
         """Take in records of `outreach`."""
@@ -92,11 +96,15 @@ class Outreach:
         """Take in records of `trigger-decisions`; a later one about the same change takes the place of an earlier."""
         for decision in _DECISIONS(_joined(values)):
             self._decisions.setdefault(decision.trigger, {})[decision.change_id] = decision
+            if decision.verdict is Verdict.WAITING:
+                self._waited.setdefault(decision.trigger, set()).add(decision.change_id)
 
     def cases(self, trigger: str) -> list[Case]:
         """Every change that the trigger followed, the newest first."""
         requests = {one.change_id: one for one in self._requests.values() if one.trigger == trigger}
-        found = [Case(one, requests.get(one.change_id)) for one in self._decisions.get(trigger, {}).values()]
+        waited = self._waited.get(trigger, set())
+        decisions = self._decisions.get(trigger, {}).values()
+        found = [Case(one, requests.get(one.change_id), one.change_id in waited) for one in decisions]
         return sorted(found, key=lambda case: (case.decision.change_at, case.decision.customer_id), reverse=True)
 
 

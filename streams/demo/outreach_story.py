@@ -85,11 +85,11 @@ class OutreachTeller:
         return f"None: {self.reason(trigger, decision)}"
 
     def _how_soon(self, case: Case) -> str:
-        seconds = max(1, -(-case.delay_ms // 1000))
         if case.at_once:
-            return f"within {seconds} s"
+            return f"within {max(1, -(-case.delay_ms // 1000))} s of that"
         after = formats.duration(case.delay_ms, EN)
-        return f"{self._moment(case.decision.decided_at)}, when the quiet hours ended, {after} later"
+        ended = "when the quiet hours ended, " if case.waited else ""
+        return f"{self._moment(case.decision.decided_at)}, {ended}{after} later"
 
     def reason(self, trigger: Trigger, decision: TriggerDecision) -> str:
         """Why no request was made."""

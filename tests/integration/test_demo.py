@@ -16,8 +16,10 @@ from typing import Any, Final
 
 import msgspec
 import pytest
+from rich.cells import cell_len
 
 from schemas.loading import load
+from streams.commands.demo import PLAIN_WIDTH
 from streams.demo import bank
 from streams.demo.dataset import VERSIONS, merged, opened, write
 from streams.replay import Record, run
@@ -26,11 +28,12 @@ from tests.integration.support import POLL_S
 pytestmark = pytest.mark.anyio
 
 ROOT: Final = Path(__file__).parents[2]
-WITHIN_S: Final = 60.0
+WITHIN_S: Final = 180.0  # the first process after a change of the kernels compiles them, here two at once
 STOPS_WITHIN_S: Final = 10.0
 MARK: Final = "DEMO_TEST"
 PARTITIONS: Final = 4
-RECORDS: Final = 8_000
+RECORDS: Final = 7_000  # less than the first horizon
+MONTHS: Final = 30_000  # four of them: models have learned, most questions are answered
 ADDRESS: Final = re.compile(r"Dashboard: (http://127\.0\.0\.1:\d+/)")
 
 
@@ -93,7 +96,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cache = tmp_path_factory.mktemp("data")
     directory = cache / f"bank-v{VERSIONS['bank']}"
     directory.mkdir()
-    write(bank.simulate(customers=1_500).streams, directory)
+    simulation = bank.simulate(customers=1_500)
+    write(simulation.streams, directory)
+    simulation.truth.save(directory / "truth.npz")
     return cache
 
 
@@ -156,8 +161,53 @@ async def test_p11_two_demos_at_once_say_what_a_replay_says_and_leave_nothing(da
         assert _figures(ended.said) == figures
         assert _entered(ended.said) == moves
         assert ended.said.count("Customer c") == 3
+        assert "A deposit is opened within 30 days: warming: the first 31 days have not passed" in ended.said
+        assert "No activity for 30 days: warming: the first 30 days have not passed" in ended.said
         assert "Traceback" not in ended.said
         assert ended.left() == []
+
+
+def _row(said: str, chinese: str) -> list[str]:
+    """The figures of the line with that title, which stands before them."""
+    line = next(line for line in said.splitlines() if chinese in line)
+    return re.findall(r"(?<= )(?:[\d,.]+|–)(?= |$)", line.partition(chinese)[2])
+
+
+async def test_after_months_it_tells_how_targets_were_learned_and_what_triggers_did(data: Path, tmp_path: Path) -> None:
+    async with started(data, tmp_path / "one", "--records", str(MONTHS)) as running:
+        assert await running.ends(2 * WITHIN_S) == 0, running.said
+    said = running.said
+    assert "warming" not in said
+    assert "The trainer has not read" not in said
+    numbers = [int(figure.replace(",", "")) for figure in _row(said, "30天内开立存款")[:5]]
+    questions, answers, positives, open_, judged = numbers
+    assert questions == answers + open_
+    assert 0 < positives < judged < answers
+    auc, truth = _row(said, "30天内开立存款")[6:8]
+    assert 0 < float(auc) < 1
+    assert 0.5 < float(truth) < 1
+    assert _row(said, "30天无任何活动")[7] == "–"
+    assert said.count("tenths by rising score") == 2
+    changes, sent, at_once, waiting, *held_back = (int(n.replace(",", "")) for n in _row(said, "大额流入外呼"))
+    assert sent + waiting + sum(held_back) == changes > 0
+    assert at_once <= sent
+    assert re.search(r"^ ?Customer +Entered +Because +Decision", said, re.M)
+    assert re.search(r"^ ?transactions +flowing ", said, re.M)
+    assert max(map(cell_len, said.splitlines())) <= PLAIN_WIDTH
+    assert "Traceback" not in said
+    assert running.left() == []
+
+
+def _kill(command: str, mark: str) -> int:
+    """Kill the `livetags` processes with that command and that in their environment; how many there were."""
+    killed = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if command.encode() in words and mark.encode() in (process / "environ").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)
+                killed += 1
+    return killed
 
 
 def _ask(address: str) -> Any:
@@ -197,16 +247,17 @@ async def test_when_its_time_is_up_it_tells_what_it_reached(data: Path, tmp_path
     assert running.left() == []
 
 
-async def test_a_worker_that_dies_ends_the_demo_with_a_line(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("child", ["worker", "trainer"])
+async def test_a_process_that_dies_ends_the_demo_with_a_line(data: Path, tmp_path: Path, child: str) -> None:
     async with started(data, tmp_path / "one") as running:
         await running.address()
-        for process in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                command = (process / "cmdline").read_bytes()
-                if b"worker" in command and str(tmp_path).encode() in (process / "environ").read_bytes():
-                    os.kill(int(process.name), signal.SIGKILL)
+        killed = 0
+        async with asyncio.timeout(WITHIN_S):
+            while not killed:
+                killed = _kill(child, str(tmp_path))
+                await asyncio.sleep(POLL_S)
         assert await running.ends(STOPS_WITHIN_S) == 1
-    assert "Error: the worker ended with code -9" in running.said
+    assert f"Error: the {child} ended with code -9" in running.said
     assert "Traceback" not in running.said
     assert running.left() == []
 
