@@ -55,9 +55,9 @@ class Ending:
         targets = [Examples(target.label.settled_ms) for target in self._catalogue.targets]
         ends = dict.fromkeys(range(len(targets)), 0)
         if targets:
-            async for batch in read_to_end(self._settings.broker, self._topic(Role.TRAINING_EXAMPLES), list(ends)):
+            async for batch in read_to_end(self._settings.broker, self._topic(Role.TRAINING_EXAMPLES), ends):
                 targets[batch.partition].take(batch.values)
-                ends[batch.partition] = batch.records[-1].offset + 1
+                ends[batch.partition] = batch.end
         return Lessons(targets, ends)
 
     async def learned(self, lessons: Lessons) -> Iterator[RenderableType]:
@@ -109,9 +109,9 @@ class Ending:
     async def _moments(self, decisions: list[TriggerDecision]) -> Moments:
         moments, partitions = Moments(decisions), range(self._settings.partitions)
         async for batch in read_to_end(self._settings.broker, self._topic(Role.SEGMENT_CHANGES), partitions):
-            moments.take_segments(batch.records)
+            moments.take_segments(batch)
         async for batch in read_to_end(self._settings.broker, self._topic(Role.TAG_CHANGES), partitions):
-            moments.take_tags(batch.records)
+            moments.take_tags(batch)
         return moments
 
     def _topic(self, role: Role) -> str:

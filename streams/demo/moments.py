@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from aiokafka import ConsumerRecord
 
 from schemas.outreach import TriggerDecision
 from schemas.records import SegmentChange, TagChange
+from streams.demo.topics import Batch
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -27,21 +27,22 @@ class Moments:
         self._changes: dict[str, SegmentChange] = {}
         self._tags: dict[str, TagChange] = {}
 
-    def take_segments(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+    def take_segments(self, batch: Batch) -> None:
         """Take in records of `segment-changes`."""
-        for value in self._of_customers(records):
+        for value in self._of_customers(batch):
             change = msgspec.json.decode(value, type=SegmentChange)
             if change.id in self._wanted:
                 self._changes[change.id] = change
 
-    def take_tags(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+    def take_tags(self, batch: Batch) -> None:
         """Take in records of `tag-changes`."""
-        for value in self._of_customers(records):
+        for value in self._of_customers(batch):
             change = msgspec.json.decode(value, type=TagChange)
             self._tags[change.id] = change
 
-    def _of_customers(self, records: Sequence[ConsumerRecord[bytes, bytes]]) -> list[bytes]:
-        return [record.value for record in records if record.key in self._customers and record.value is not None]
+    def _of_customers(self, batch: Batch) -> list[bytes]:
+        wanted = self._customers
+        return [value for key, value in zip(batch.keys, batch.values, strict=True) if key in wanted]
 
     def of(self, decision: TriggerDecision) -> Moment:
         """What happened when the change was made that the decision is about."""

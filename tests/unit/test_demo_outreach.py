@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import msgspec
 import pytest
@@ -22,6 +21,7 @@ from streams.demo.ending import TOLD
 from streams.demo.moments import Moment, Moments
 from streams.demo.outreach import Case, Outreach, Picked, Tally, pick, tally
 from streams.demo.outreach_story import SHORT, OutreachTeller, triggers_table
+from streams.demo.topics import Batch
 
 WIDTH = 160
 SECOND, HOUR, DAY = 1_000, 3_600_000, 86_400_000
@@ -210,17 +210,18 @@ def tag_change(name: str, customer: str, at_ms: int = NOON) -> TagChange:
     return TagChange(f"{name}-{customer}-{at_ms}", customer, name, False, True, iso(at_ms), Cause.EVENT, 1, {**because})
 
 
-def record(change: SegmentChange | TagChange) -> Any:
-    return SimpleNamespace(key=change.customer_id.encode(), value=msgspec.json.encode(change))
+def batch(changes: Sequence[SegmentChange | TagChange]) -> Batch:
+    keys: list[bytes | None] = [change.customer_id.encode() for change in changes]
+    return Batch(0, len(keys), keys, [msgspec.json.encode(change) for change in changes])
 
 
 def moments(*decisions: TriggerDecision) -> Moments:
     """Those of a topic with a change of customers c-a and c-b, and tags before, then and after."""
     found = Moments(decisions)
-    found.take_segments([record(segment_change(name, f"c-{name}")) for name in "ab"])
+    found.take_segments(batch([segment_change(name, f"c-{name}") for name in "ab"]))
     names = ("large_inflow", "net_saver")
     when = (NOON - SECOND, NOON, NOON + SECOND)
-    found.take_tags([record(tag_change(name, f"c-{c}", at)) for name in names for c in "ab" for at in when])
+    found.take_tags(batch([tag_change(name, f"c-{c}", at) for name in names for c in "ab" for at in when]))
     return found
 
 
