@@ -288,8 +288,7 @@ class Worker:
         """Let no task begin a step, and wait for those that have."""
         self._suspended = True
         for task in list(self._tasks.values()):
-            async with task.busy:
-                pass
+            await task.idle()
 
     # ------------------------------------------------------------------------------------------------ at work
 

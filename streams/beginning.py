@@ -58,11 +58,11 @@ class Beginning:
         if marker is not None:
             part.load(recovered.rows.customers, recovered.rows.rows)
             part.restore(marker.positions, marker.clock)
-            part.load_labels(recovered.kept[LABELS])
+            part.asker.load(recovered.kept[LABELS])
         ends = {} if marker is None else marker.outputs
         definitions = {target.name: definition(catalogue, target) for target in catalogue.targets}
         emitter = Emitter(self._sender, self._cluster, number, f"/livetags/{catalogue.name}", ends, definitions)
-        reaching = Reaching(catalogue, part, wall_ms if self._settings.clock is Clock.WALL else part.event_now)
+        reaching = Reaching(catalogue, part, wall_ms if self._settings.clock is Clock.WALL else None)
         records = self._settings.run_records
         task = Task(part, number, catalogue.sources, emitter, self._counters, records, reaching, self._engine)
         task.resume(reaching.resume(recovered.kept[TRIGGERS], behind))

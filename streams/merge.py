@@ -63,9 +63,15 @@ class Merge:
         """How many of a source's records wait."""
         return sum(len(run) for run in self._queues[source])
 
-    def take(self, limit: int) -> Piece | None:
-        """Up to `limit` records in order; None where nothing can be taken now."""
-        bound = None
+    def head(self) -> int | None:
+        """Time of the next record in order; None where it is not known yet or there is none."""
+        if any(not queue and not ended for queue, ended in zip(self._queues, self._ended, strict=True)):
+            return None
+        return min((int(queue[0].heads[queue[0].done]) for queue in self._queues if queue), default=None)
+
+    def take(self, limit: int, before: int | None = None) -> Piece | None:
+        """Up to `limit` records in order, of times below `before`; None where nothing can be taken now."""
+        bound = None if before is None else (before - 1, len(self._queues))
         for number, queue in enumerate(self._queues):
             if not queue:
                 if not self._ended[number]:

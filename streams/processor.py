@@ -58,12 +58,13 @@ class Partition:
         # A record without an id is named by its hash, which says so itself.
         self._prefixes = [f"{source.name}:" if source.id else source.name for source in catalogue.sources]
         self._intake = Intake(plan, partition, partitions, keyed, self.arena.slots)
-        self._asker = Asker(plan, self.arena)
+        self.asker = Asker(plan, self.arena)
         self._merge = Merge(len(catalogue.sources))
         self._positions: dict[str, int] = {}
         self._passed: dict[str, int] = {}
         self._newest = [MISSING] * len(catalogue.sources)
         self._candidate = ""
+        self._profiles = np.array([plan.rows.newest[s.name] for s in catalogue.sources if s.profile], dtype=np.int64)
         self._empty_codes = plan.rows.empty[plan.tables.rules["said"] + 1] >> 4
         self._models = no_models(plan.tables)
         self.models: dict[str, ModelSnapshot] = {}
@@ -99,9 +100,13 @@ class Partition:
         """Records of a source that are pushed and not yet applied."""
         return self._merge.queued(self._numbers[source])
 
-    def run(self, limit: int = 10_000) -> Output:
-        """Merge and apply up to `limit` records, then fire the timers that the watermark has passed."""
-        piece = self._merge.take(limit)
+    def head(self) -> int | None:
+        """Time of the next record to apply; None where it is not known yet."""
+        return self._merge.head()
+
+    def run(self, limit: int = 10_000, before: int | None = None) -> Output:
+        """Merge and apply up to `limit` records of times below `before`, then fire the timers that are due."""
+        piece = self._merge.take(limit, before)
         self._positions |= self._passed
         self._passed.clear()
         output = self._begun()
@@ -238,7 +243,7 @@ class Partition:
         changes = self.sayer.drain(self._out, anchors)
         if changes is not None:
             output.written.append(changes)
-        output.examples += self._asker.drain(self._out.notes)
+        output.examples += self.asker.drain(self._out.notes)
 
     def _fire(self, limit: int, output: Output, anchors: Anchoring) -> None:
         """Let everything happen that is due at or before `limit`."""
@@ -246,7 +251,7 @@ class Partition:
         while more:
             more = kernel.fire_due(self.plan.tables, self.arena.state, self._out, limit, _TIMERS)
             self._drain(output, anchors)
-        output.examples += self._asker.advance(limit)
+        output.examples += self.asker.advance(limit)
 
     def advance(self, to_ms: int) -> Output:
         """Let time pass: every timer due at or before `to_ms` fires."""
@@ -354,9 +359,17 @@ class Partition:
 
     def all_customer_tags(self) -> Iterator[Customers]:
         """All that is said about every customer, in the order in which they came."""
-        known = np.flatnonzero(self.arena.state.rows[: len(self.arena), NOW] != MISSING)
-        for first in range(0, len(known), _AT_ONCE):
-            yield self.sayer.customers(known[first : first + _AT_ONCE])
+        return self._pages(np.flatnonzero(self.arena.state.rows[: len(self.arena), NOW] != MISSING))
+
+    def take_published(self) -> Iterator[Customers]:
+        """What to publish of every customer with a change since the last call."""
+        return self._pages(self.arena.take_changed())
+
+    def _pages(self, slots: NDArray[np.int64]) -> Iterator[Customers]:
+        for first in range(0, len(slots), _AT_ONCE):
+            with self._lock:
+                page = self.sayer.customers(slots[first : first + _AT_ONCE])
+            yield page
 
     def explain(self, customer: str) -> list[Explanation] | None:
         """Why the customer has every tag and segment; None for one that is not known."""
@@ -367,14 +380,6 @@ class Partition:
             row = self.arena.state.rows[slot].copy()
         return explain(self.plan, row)
 
-    def take_published(self) -> Iterator[Customers]:
-        """What to publish of every customer with a change since the last call."""
-        changed = self.arena.take_changed()
-        for first in range(0, len(changed), _AT_ONCE):
-            with self._lock:
-                page = self.sayer.customers(changed[first : first + _AT_ONCE])
-            yield page
-
     def holds(self, name: str, customer: str) -> bool | None:
         """What a boolean tag, segment or stored feature says of a customer now; None where that is not known."""
         slot = self.arena.slots.get(customer)
@@ -382,13 +387,10 @@ class Partition:
             return None
         return self.sayer.holds(name, self.arena.state.rows[slot])
 
-    def labels_entries(self) -> list[tuple[bytes, bytes | None]]:
-        """What changed of the open questions since the last call."""
-        return self._asker.take_entries()
-
-    def load_labels(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
-        """Go on with the open questions of a table."""
-        self._asker.load(entries)
+    def profiled_at(self, customer: str) -> int:
+        """Time of the customer's newest profile record; 0 where there is none."""
+        slot = self.arena.slots.get(customer, -1)
+        return max(0, int(self.arena.state.rows[slot, self._profiles].max(initial=0))) if slot >= 0 else 0
 
     def overview(self) -> Overview:
         """How many customers say what."""

@@ -92,6 +92,7 @@ class Task:
         self.busy, self.arrived = asyncio.Lock(), asyncio.Event()
         self._engine, self._reaching = engine, reaching
         self._inbox: list[_Received] = []
+        self._head: int | None = None
         self._new_models: list[Model] = []
         self._rescoring: deque[_Rescoring] = deque()
         self._unpublished: list[Changes] = []
@@ -140,6 +141,11 @@ class Task:
             self.more = True
             self.arrived.set()
 
+    async def idle(self) -> None:
+        """Wait for the step at work."""
+        async with self.busy:
+            return
+
     async def step(self, lane: Lane) -> bool:
         """Merge and apply what can be now; whether anything was. To be called with `busy` held."""
         ended = {source.name: lane.at_end(self._places[source.name]) for source in self._sources}
@@ -148,7 +154,7 @@ class Task:
         outputs = await self._in_engine(self._work, inbox, ended, models)
         self.more = outputs[0].more or bool(self._rescoring) or bool(self._inbox)
         applied = [self._take(output) for output in outputs]
-        self._say(self._reaching.advance())
+        self._say(self._reaching.advance(self._head))
         return any(applied)
 
     def _work(self, inbox: list[_Received], ended: dict[str, bool], models: list[Model]) -> list[Output]:
@@ -157,7 +163,9 @@ class Task:
             self.part.push(received.source, received.records)
         for source, at_end in ended.items():
             self.part.ended(source, at_end)
-        outputs = [self.part.run(self._run_records)]
+        stop = self._reaching.stops_at(self.part.head())
+        outputs = [self.part.run(self._run_records, stop)]
+        self._head = self.part.head()
         for model in models:
             if model.snapshot is None:
                 self.part.withdraw(model.target)
@@ -294,7 +302,7 @@ class Task:
     def _snapshot(self) -> _State:
         """The partition's state as it is now."""
         part = self.part
-        labels = [Entry(LABELS + key, value) for key, value in part.labels_entries()]
+        labels = [Entry(LABELS + key, value) for key, value in part.asker.take_entries()]
         return _State(part.positions(), part.clock_state(), part.take_dirty(), labels, part.take_published())
 
     async def flush(self, tables: Tables, cluster: Cluster, lane: Lane, fingerprint: str) -> None:

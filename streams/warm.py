@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from schemas.catalogue import Field, FieldKind, Source
+from schemas.catalogue import Field, FieldKind, Source, Target
+from schemas.learning import ModelSnapshot
 from schemas.sources import Incoming
 from streams.engine.plan import Plan
 from streams.processor import Partition
@@ -38,8 +39,18 @@ def warm(plan: Plan) -> None:
             frame.fill(of_page(changes, np.arange(len(changes))), 0)
     for customers in part.take_published():
         frame.fill(of_page(customers, customers.known()), 0)
+    part.explain(CUSTOMER)
+    for target in plan.catalogue.targets:
+        part.adopt(_model(target))
+    part.rescore(0, "")
     dirty = part.take_dirty()
     Partition(plan, keyed=False).load(dirty.customers, dirty.rows)
+
+
+def _model(target: Target) -> ModelSnapshot:
+    """A model that says nothing."""
+    zeros = [0.0] * len(target.features)
+    return ModelSnapshot(target.name, 1, 0, 0, 0, 0, 0, True, list(target.features), zeros, zeros, 0.0)
 
 
 def _record(source: Source) -> dict[str, Any]:

@@ -57,10 +57,7 @@ def test_features_that_no_target_uses_do_not_count() -> None:
     ("old", "new"),
     [
         ("A deposit is opened within 30 days", "A deposit soon"),
-        (
-            "    label: {absent: [transactions, app_logs]",
-            "    refresh: 7d\n    label: {absent: [transactions, app_logs]",
-        ),
+        ("    refresh: 7d\n    prior: 4%", "    refresh: 3d\n    prior: 4%"),
     ],
 )
 def test_titles_and_how_often_a_model_is_published_do_not_count(old: str, new: str) -> None:
