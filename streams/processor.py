@@ -257,7 +257,7 @@ class Partition:
         """Let time pass: every timer due at or before `to_ms` fires."""
         output = self._begun()
         with self._lock:
-            self._fire(to_ms, output, _no_anchors)
+            self._fire(to_ms, output, lambda _: [])
         return output
 
     def adopt(self, snapshot: ModelSnapshot) -> bool:
@@ -396,7 +396,3 @@ class Partition:
         """How many customers say what."""
         tags, segments = self.sayer.counts()
         return Overview(len(self.arena), tags, segments)
-
-
-def _no_anchors(records: NDArray[np.int64]) -> list[str]:
-    return []
