@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +43,6 @@ from streams.warm import warm
 IDLE_S = 0.1
 GC_EVERY = 100_000
 MERGE_WAIT_S = 0.003
-SWITCH_S = 0.0002
 TICK_S = 1.0
 FLUSH_WITHIN_S = 6.0
 CLOSE_WITHIN_S = 1.0
@@ -122,8 +120,6 @@ class Worker:
         # Millions of rows' customers and topics live long and hold no circles: looking at them over and over took a
         # tenth of the worker's time.
         gc.set_threshold(GC_EVERY, 20, 50)
-        # A kernel that is done would wait for the loop's turn to end, 5 ms by default, at every step's every call.
-        sys.setswitchinterval(SWITCH_S)
         self._failure = asyncio.get_running_loop().create_future()
         try:
             await self._open()
