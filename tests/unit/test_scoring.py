@@ -19,6 +19,7 @@ from schemas.learning import ModelSnapshot, Question
 from schemas.loading import load
 from schemas.records import Cause, Change
 from schemas.sources import Incoming
+from streams.engine.explain_score import explain_scores
 from streams.engine.plan import Plan, build
 from streams.engine.scoring import logit
 from streams.processor import Partition
@@ -198,3 +199,19 @@ def test_a_question_holds_the_features_as_the_customers_tags_show_them(plan: Pla
     assert [one.at for one in asked] == [MIDNIGHT, MIDNIGHT + 8 * DAY]
     assert asked[1].features[:4] == [225.0, 1.0, 1.0, 0.0]
     assert msgspec.json.decode(msgspec.json.encode(asked[1]), type=Question).features[4] is None
+
+
+def test_what_pushes_a_score_adds_up_to_the_one_that_the_kernel_decides_by(plan: Plan) -> None:
+    part = partition(plan)
+    part.feed([look("a", MIDNIGHT), buy("a", MIDNIGHT + HOUR, 61.5)])
+    snapshot = model(plan.catalogue, "deposit", [0.4, -0.3, 0.2, 0.1, 0.6], -0.7)
+    part.adopt(snapshot)
+    rescore(part)
+    tags = part.customer_tags("a")
+    assert tags is not None
+    (score,) = explain_scores(plan.catalogue, [snapshot], tags.features)
+    assert score.rest + sum(one.push for one in score.contributions) == pytest.approx(score.logit, abs=1e-12)
+    values = [6150.0, 1.0, 1.0, 0.0, None]
+    expected = models.logit(snapshot, inputs(transforms_of(plan.catalogue, plan.catalogue.targets[0]), values))
+    assert score.logit == pytest.approx(expected, abs=1e-12)
+    assert tags.tags["intent"] == ("high" if score.probability >= 0.5 else "middle")
