@@ -56,6 +56,17 @@ def transformed(value: float, kind: int, scale: float) -> float:
     return math.copysign(math.log1p(abs(scaled)), scaled) if kind == Kind.SIGNED_LOG else scaled
 
 
+def untransformed(value: float, kind: int, scale: float) -> float:
+    """The feature's value of which `transformed` makes this one.
+
+    Raises
+    ------
+    OverflowError
+        Where it is beyond all doubles.
+    """
+    return (math.copysign(math.expm1(abs(value)), value) if kind == Kind.SIGNED_LOG else value) * scale
+
+
 def inputs(transforms: Iterable[Transform], values: Iterable[float | None]) -> list[float]:
     """What a model takes of a question's features, in their order; NaN is missing.
 

@@ -171,7 +171,7 @@ class _Demo:
             admin.create([topic for topic in topics if topic.role is Role.SOURCE], self._options.partitions, 1)
 
     async def _started(self, cast: _Cast) -> None:
-        with self._meanwhile("Starting the worker; the first time it compiles its engine, in up to a minute ..."):
+        with self._meanwhile("Starting the worker; the first time it compiles its engine, in about a minute ..."):
             await cast.start()
         self._console.print(f"Dashboard: [bold]{cast.member.url}[/]")
 

@@ -7,19 +7,13 @@ import math
 import msgspec
 import pytest
 
-from schemas.catalogue import Catalogue, Feature, Unit
+from models.transform import Kind, Transform, transformed, transforms_of, untransformed
+from schemas.catalogue import Catalogue
 from schemas.explanations import ScoreExplanation
 from schemas.learning import ModelSnapshot
 from schemas.loading import loads
 from schemas.records import Value
-from streams.engine.explain_score import (
-    SCALES,
-    SnapshotMismatch,
-    explain_score,
-    explain_scores,
-    scaled,
-    usual_value,
-)
+from streams.engine.explain_score import SnapshotMismatch, explain_score, explain_scores, input_of, usual_value
 from tests.explaining import CATALOGUE
 
 DAY_MS = 86_400_000
@@ -65,7 +59,7 @@ def test_what_is_missing_pushes_nothing_and_a_customer_of_whom_nothing_is_known_
     nobody = explained(catalogue, {})
     assert nobody.logit == nobody.rest
     assert nobody.probability == nobody.usual_probability
-    assert explain_score(catalogue, model(), {}, [math.nan] * 4).logit == nobody.rest
+    assert explain_score(catalogue, model(), {}).logit == nobody.rest
 
 
 def test_a_customer_with_the_usual_values_is_pushed_nowhere(catalogue: Catalogue) -> None:
@@ -77,36 +71,38 @@ def test_a_customer_with_the_usual_values_is_pushed_nowhere(catalogue: Catalogue
 
 
 @pytest.mark.parametrize(
-    ("unit", "value", "expected"),
+    ("name", "value", "expected"),
     [
-        (Unit.MONEY, "1000.00", math.log1p(1000)),
-        (Unit.MONEY, "-1000.00", -math.log1p(1000)),
-        (Unit.MONEY, 12.5, math.log1p(12.5)),
-        (Unit.COUNT, 7, math.log1p(7)),
-        (Unit.DURATION, DAY_MS, math.log1p(1)),
-        (Unit.RATIO, 0.25, 0.25),
-        (Unit.BOOLEAN, True, 1.0),
-        (Unit.BOOLEAN, False, 0.0),
-        (Unit.CATEGORY, "app", None),
-        (Unit.MONEY, None, None),
+        ("inflow_30d", "1000.00", math.log1p(1000)),
+        ("inflow_30d", "-1000.00", -math.log1p(1000)),
+        ("inflow_30d", 12.5, math.log1p(12.5)),
+        ("payments", 7, math.log1p(7)),
+        ("idle", DAY_MS, math.log1p(1)),
+        ("is_vip", True, 1.0),
+        ("is_vip", False, 0.0),
+        ("inflow_30d", None, None),
     ],
 )
 def test_a_value_becomes_what_the_model_is_given(
-    catalogue: Catalogue, unit: Unit, value: Value, expected: float | None
+    catalogue: Catalogue, name: str, value: Value, expected: float | None
 ) -> None:
-    feature = msgspec.structs.replace(catalogue.features[0], unit=unit)
-    assert scaled(feature, value) == expected
+    found = input_of(catalogue.feature(name), how(catalogue, name), value)
+    assert math.isnan(found) if expected is None else found == expected
 
 
-@pytest.mark.parametrize("unit", list(SCALES))
+def how(catalogue: Catalogue, name: str) -> Transform:
+    return dict(zip(NAMES, transforms_of(catalogue, catalogue.targets[0]), strict=True))[name]
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("scale", [1.0, 100.0, float(DAY_MS)])
 @pytest.mark.parametrize("value", [0.0, 0.4, 1.0, -3.5, 12_345.0])
-def test_the_way_back_from_a_scale_ends_where_it_began(unit: Unit, value: float) -> None:
-    assert SCALES[unit].back(SCALES[unit].there(value)) == pytest.approx(value)
+def test_the_way_back_from_a_transform_ends_where_it_began(kind: Kind, scale: float, value: float) -> None:
+    assert untransformed(transformed(value, kind, scale), kind, scale) == pytest.approx(value)
 
 
 def test_a_mean_beyond_all_numbers_has_no_usual_value(catalogue: Catalogue) -> None:
-    feature: Feature = catalogue.features[0]
-    assert usual_value(feature, 1e6) is None
+    assert usual_value(catalogue.feature("inflow_30d"), how(catalogue, "inflow_30d"), 1e6) is None
 
 
 def test_extreme_logits_are_probabilities_still(catalogue: Catalogue) -> None:
@@ -123,4 +119,4 @@ def test_a_model_of_another_target_or_of_other_features_is_refused(catalogue: Ca
     with pytest.raises(SnapshotMismatch, match="other features"):
         explain_scores(catalogue, [model(features=NAMES[::-1])], VALUES)
     with pytest.raises(SnapshotMismatch, match="no target 'loan'"):
-        explain_score(catalogue, model(target="loan"), VALUES, INPUTS)
+        explain_score(catalogue, model(target="loan"), VALUES)
