@@ -12,9 +12,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy as Header
-from numba import njit
 from numpy.typing import NDArray
 
+from streams.engine.compiling import compiled
 from streams.engine.ink import TIME_BYTES, put, put_time, put_varint, varint_bytes
 from streams.engine.words import ID_CHARS
 from streams.written import Written
@@ -143,14 +143,14 @@ def _framed(headers: Sequence[tuple[str, bytes]]) -> Bytes:
     return out[:at].copy()
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _text_bytes(texts: Texts, place: int) -> int:
     """What a text takes with its length; null takes one byte, for -1."""
     size = texts.ends[place] - texts.starts[place]
     return 1 if size < 0 else varint_bytes(size) + size
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _put_text(out: Bytes, at: int, texts: Texts, place: int) -> int:
     size = texts.ends[place] - texts.starts[place]
     if size < 0:
@@ -160,7 +160,7 @@ def _put_text(out: Bytes, at: int, texts: Texts, place: int) -> int:
     return put(out, at, texts.pool, texts.starts[place], texts.ends[place])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _frame(parcel: Parcel, first: int, headers: Bytes, header_count: int, out: Bytes, stand: Places) -> int:
     at, count, keys, values, ids = stand[0], stand[1], parcel.keys, parcel.values, parcel.ids
     named = len(ids.ends) > 0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from streams.engine.compiling import inlined
 from streams.engine.evaluate import FIRST, NEW, OLD, SLOT, Halves, Words, tile_of
 from streams.engine.layout import MISSING, NOW, StoreKind
 from streams.engine.machine import run_program
@@ -41,7 +41,7 @@ class Scratch(NamedTuple):
     matches: NDArray[np.bool_]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def advance(tables: Tables, row: Words, row32: Halves, to: int, spans: Words) -> None:
     """Clear the tiles that come into the windows as the row's now moves to `to`; `spans` are those of the move."""
     row[NOW] = to
@@ -55,7 +55,7 @@ def advance(tables: Tables, row: Words, row32: Halves, to: int, spans: Words) ->
                 _clear(tables.stores[tables.window_stores[place]], row, row32, slot, count)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _clear(store: Any, row: Words, row32: Halves, slot: int, count: int) -> None:
     kind, offset, tiles, values = store.kind, store.offset, store.tiles, store.values
     for _ in range(count):
@@ -73,7 +73,7 @@ def _clear(store: Any, row: Words, row32: Halves, slot: int, count: int) -> None
             slot = 0
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def match(tables: Tables, batch: Batch, i: int, scratch: Scratch) -> None:
     """Decide the source's `where` rules for a record."""
     source = tables.sources[batch.source[i]]
@@ -92,7 +92,7 @@ def match(tables: Tables, batch: Batch, i: int, scratch: Scratch) -> None:
         )
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _slot(tables: Tables, store: Any, time: int, in_time: bool, spans: Words) -> int:
     """The slot of the tile an event lands in, -1 where that has left the window; most land in the newest."""
     if in_time:
@@ -102,7 +102,7 @@ def _slot(tables: Tables, store: Any, time: int, in_time: bool, spans: Words) ->
     return tile % store.tiles if tile >= spans[store.window, FIRST] else -1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def overflows(tables: Tables, row: Words, batch: Batch, i: int, in_time: bool, scratch: Scratch, spans: Words) -> bool:
     """Whether a sum would leave its bounds: |tile| at most 2**55, so that no window of 128 tiles overflows.
 
@@ -125,7 +125,7 @@ def overflows(tables: Tables, row: Words, batch: Batch, i: int, in_time: bool, s
     return False
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def add(
     tables: Tables, row: Words, row32: Halves, batch: Batch, i: int, in_time: bool, scratch: Scratch, spans: Words
 ) -> None:
@@ -152,7 +152,7 @@ def add(
             _add_ordered(store, row, time, batch.id[i], value)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _add_to_tile(store: Any, slot: int, row: Words, row32: Halves, value: int) -> None:
     at = store.offset + slot
     kind = store.kind
@@ -175,7 +175,7 @@ def _add_to_tile(store: Any, slot: int, row: Words, row32: Halves, value: int) -
         row[at] = max(row[at], value)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _add_ordered(store: Any, row: Words, time: int, id_hash: int, value: int) -> None:
     """The last or first value by event time, then by id."""
     at = store.offset
@@ -187,7 +187,7 @@ def _add_ordered(store: Any, row: Words, time: int, id_hash: int, value: int) ->
         row[at], row[at + 1], row[at + 2] = time, id_hash, value
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def replace_profile(tables: Tables, row: Words, batch: Batch, i: int) -> None:
     """The newest profile replaces the whole of the former."""
     source = tables.sources[batch.source[i]]

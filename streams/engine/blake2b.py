@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from streams.engine.compiling import compiled, inlined
 
 DIGEST: Final = 16
 _BLOCK: Final = 128
@@ -51,12 +52,12 @@ def scratch() -> Longs:
     return np.zeros(8 + 16 + 16, dtype=np.uint64)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _turn(value: np.uint64, bits: int) -> np.uint64:
     return (value >> np.uint64(bits)) | (value << np.uint64(64 - bits))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _mix(work: Longs, a: int, b: int, c: int, d: int, x: int, y: int) -> None:
     work[a] += work[b] + work[24 + x]
     work[d] = _turn(work[d] ^ work[a], 32)
@@ -68,7 +69,7 @@ def _mix(work: Longs, a: int, b: int, c: int, d: int, x: int, y: int) -> None:
     work[b] = _turn(work[b] ^ work[c], 63)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _compress(work: Longs, counted: int, last: bool) -> None:
     for i in range(8):
         work[8 + i] = work[i]
@@ -90,7 +91,7 @@ def _compress(work: Longs, counted: int, last: bool) -> None:
         work[i] ^= work[8 + i] ^ work[16 + i]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def digest(text: NDArray[np.uint8], count: int, work: Longs, out: NDArray[np.uint8]) -> None:
     """Put the digest of the first `count` bytes of `text` into `out`, shape (16,)."""
     for i in range(8):

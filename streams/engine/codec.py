@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from streams.engine.compiling import compiled
 
 _WORST_PER_WORD = 20
 
@@ -52,7 +53,7 @@ def decode(
         raise CorruptRow(f"written row {failed} of {len(written)} is no row of {len(empty)} words")
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _put(buffer: NDArray[np.uint8], at: int, value: np.uint64) -> int:
     while value >= np.uint64(128):
         buffer[at] = np.uint8(value & np.uint64(127)) | np.uint8(128)
@@ -62,7 +63,7 @@ def _put(buffer: NDArray[np.uint8], at: int, value: np.uint64) -> int:
     return at + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _encode(
     rows: NDArray[np.int64],
     slots: NDArray[np.int64],
@@ -83,7 +84,7 @@ def _encode(
         ends[i] = at
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _decode(
     data: NDArray[np.uint8],
     ends: NDArray[np.int64],
@@ -94,7 +95,8 @@ def _decode(
     at = 0
     for i in range(len(slots)):
         row = rows[slots[i]]
-        row[:] = empty
+        for word in range(len(empty)):
+            row[word] = empty[word]
         word = -1
         skip = True
         value, shift = np.uint64(0), np.uint64(0)

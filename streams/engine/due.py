@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from streams.engine.compiling import compiled
 from streams.engine.layout import NEVER
 
 
@@ -44,7 +44,7 @@ def grow(due: Due, capacity: int) -> Due:
     return larger
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def add_slots(due: Due, slots: int) -> None:
     """Take slots up to `slots` into the index, without a timer."""
     for slot in range(due.size[0], slots):
@@ -54,7 +54,7 @@ def add_slots(due: Due, slots: int) -> None:
     due.size[0] = slots
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def set_due(due: Due, slot: int, time: int) -> None:
     """Move a slot's due time; O(log n)."""
     earlier = time < due.time[slot]

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from streams.engine.compiling import compiled, inlined
 from streams.engine.layout import MISSING, NEVER, NOW, StoreKind
 from streams.engine.machine import SPARE, run_program
 from streams.engine.scoring import next_midnight, score_levels, scored
@@ -65,13 +65,13 @@ def desk(tables: Tables, names: int, models: Models | None = None) -> Desk:
     )
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def tile_of(time: int, width: int, offset_ms: int) -> int:
     """Number of the tile a time lies in; 0 for `ever`."""
     return (time + offset_ms) // width if width > 0 else 0
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def span(tables: Tables, now: int, at: int, spans: Words) -> None:
     """Where the windows of a row stand that is looked at at `at`, its own now being `now`."""
     offset_ms = tables.offset_ms
@@ -83,7 +83,7 @@ def span(tables: Tables, now: int, at: int, spans: Words) -> None:
         spans[index, COUNT] = max(newest - first + 1, 0)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def span_move(tables: Tables, now: int, to: int, spans: Words) -> None:
     """The same for a row whose now goes on to `to`: looked at there, with the newest tile before and after."""
     offset_ms = tables.offset_ms
@@ -96,7 +96,7 @@ def span_move(tables: Tables, now: int, to: int, spans: Words) -> None:
         spans[index, NEW] = new
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _zeros(words: NDArray[Any], start: int, end: int) -> int:
     """How many zeros stand from `start` on, `end - start` at most; four are looked at together."""
     at = start
@@ -109,7 +109,7 @@ def _zeros(words: NDArray[Any], start: int, end: int) -> int:
     return at - start
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _skip_empty(store: Any, slot: int, count: int, row: Words, row32: Halves) -> int:
     """How many of `count` tiles from `slot` on hold nothing, up to the first that does."""
     kind, offset, tiles, values = store.kind, store.offset, store.tiles, store.values
@@ -137,7 +137,7 @@ def _skip_empty(store: Any, slot: int, count: int, row: Words, row32: Halves) ->
     return skipped
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _total(kind: int, offset: int, tiles: int, slot: int, count: int, row: Words, row32: Halves) -> int:
     """Sum over `count` tiles of a COUNT or SUM store from `slot` on."""
     before_wrap = min(count, tiles - slot)
@@ -155,7 +155,7 @@ def _total(kind: int, offset: int, tiles: int, slot: int, count: int, row: Words
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _extreme(store: Any, slot: int, count: int, row: Words, reals: Doubles) -> float:
     """Smallest or largest over the tiles of a MIN or MAX store; NaN where none holds anything."""
     best = np.nan
@@ -170,7 +170,7 @@ def _extreme(store: Any, slot: int, count: int, row: Words, reals: Doubles) -> f
     return best
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _of_values(store: Any, slot: int, count: int, row32: Halves, top: bool, registers: Doubles) -> float:
     """How many values occur in the tiles, or with `top` the commonest one (ties: the first)."""
     sums = len(registers) - SPARE
@@ -193,7 +193,7 @@ def _of_values(store: Any, slot: int, count: int, row32: Halves, top: bool, regi
     return float(distinct)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _days(offset: int, tiles: int, slot: int, count: int, row32: Halves) -> float:
     days = 0
     for _ in range(count):
@@ -205,7 +205,7 @@ def _days(offset: int, tiles: int, slot: int, count: int, row32: Halves) -> floa
     return float(days)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _untiled(kind: int, scale: float, store: Any, at: int, row: Words, reals: Doubles) -> float:
     """A since feature at `at`, or the value of a LAST, FIRST or PROFILE store."""
     if kind == _SINCE:
@@ -217,7 +217,7 @@ def _untiled(kind: int, scale: float, store: Any, at: int, row: Words, reals: Do
     return (reals[place] if store.real else float(row[place])) / scale
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _tiled(feature: Any, stores: Any, slot: int, count: int, row: Words, row32: Halves, registers: Doubles) -> float:
     """A feature over a window's tiles, from the oldest that holds something on."""
     kind, store = feature.kind, stores[feature.store]
@@ -235,7 +235,7 @@ def _tiled(feature: Any, stores: Any, slot: int, count: int, row: Words, row32: 
     return float(_total(store.kind, store.offset, store.tiles, slot, count, row, row32)) / feature.scale
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _read_features(tables: Tables, which: int, at: int, row: Words, row32: Halves, reals: Doubles, desk: Desk) -> int:
     """Put the features' values at `at` into their registers; the moment a first tile leaves (or NEVER).
 
@@ -271,20 +271,20 @@ def _read_features(tables: Tables, which: int, at: int, row: Words, row32: Halve
     return due
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def read_features(tables: Tables, which: int, at: int, row: Words, row32: Halves, reals: Doubles, desk: Desk) -> None:
     """The same, as a call."""
     _read_features(tables, which, at, row, row32, reals, desk)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def read_all(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, desk: Desk) -> None:
     """Put every feature's value at `at` into its register."""
     span(tables, row[NOW], at, desk.spans)
     read_features(tables, EVERY, at, row, row32, reals, desk)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def read_rows(
     tables: Tables, slots: Words, rows: Words, rows32: Halves, reals: Doubles, desk: Desk, out: Doubles
 ) -> None:
@@ -292,10 +292,11 @@ def read_rows(
     for i in range(len(slots)):
         slot = slots[i]
         read_all(tables, rows[slot, NOW], rows[slot], rows32[slot], reals[slot], desk)
-        out[i] = desk.registers[: out.shape[1]]
+        for feature in range(out.shape[1]):
+            out[i, feature] = desk.registers[feature]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _level(tables: Tables, start: int, end: int, registers: Doubles) -> int:
     steps, constants, levels = tables.steps, tables.constants, tables.levels
     for at in range(start, end):
@@ -307,7 +308,7 @@ def _level(tables: Tables, start: int, end: int, registers: Doubles) -> int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, rescore: bool, desk: Desk) -> int:
     """Decide every tag and segment at `at`, the windows being spanned; see `evaluate`."""
     steps, constants, ruled, sinces = tables.steps, tables.constants, tables.rules, tables.sinces
@@ -352,7 +353,7 @@ def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, r
     return due
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def evaluate(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, rescore: bool, desk: Desk) -> int:
     """Decide every tag and segment at `at`; the next moment at which one may change (NEVER: none).
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from streams.engine.compiling import compiled
 
 Bytes = NDArray[np.uint8]
 DAY_MS: Final = 86_400_000
@@ -25,7 +26,7 @@ _ZERO, _MINUS, _POINT, _QUOTE, _BACKSLASH = (int(byte) for byte in b'0-."\\')
 _DASH, _T, _COLON, _Z, _U = (int(byte) for byte in b"-T:Zu")
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def put(out: Bytes, at: int, text: Bytes, start: int, end: int) -> int:
     """The bytes of `text` from `start` to `end`."""
     for place in range(start, end):
@@ -34,7 +35,7 @@ def put(out: Bytes, at: int, text: Bytes, start: int, end: int) -> int:
     return at
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def put_escaped(out: Bytes, at: int, text: Bytes, start: int, end: int) -> int:
     """The same, as the inside of a JSON string."""
     for place in range(start, end):
@@ -57,7 +58,7 @@ def put_escaped(out: Bytes, at: int, text: Bytes, start: int, end: int) -> int:
     return at
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def put_padded(out: Bytes, at: int, value: int, digits: int) -> int:
     """A number that is not negative, with leading zeros."""
     for place in range(at + digits - 1, at - 1, -1):
@@ -66,7 +67,7 @@ def put_padded(out: Bytes, at: int, value: int, digits: int) -> int:
     return at + digits
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def put_integer(out: Bytes, at: int, value: int) -> int:
     """A number between -2**62 and 2**62."""
     if value < 0:
@@ -80,7 +81,7 @@ def put_integer(out: Bytes, at: int, value: int) -> int:
     return put_padded(out, at, value, digits)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def put_money(out: Bytes, at: int, minor: int, exponent: int) -> int:
     """Major units with all their decimals: 6100050 is 61000.50 with two digits."""
     if minor < 0:
@@ -95,7 +96,7 @@ def put_money(out: Bytes, at: int, minor: int, exponent: int) -> int:
     return at
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def put_time(out: Bytes, at: int, ms: int) -> int:
     """ISO 8601 in UTC with milliseconds; the day by Howard Hinnant's civil_from_days ("chrono-Compatible Low-Level Date
     Algorithms").
@@ -127,7 +128,7 @@ def put_time(out: Bytes, at: int, ms: int) -> int:
     return at + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def put_hex(out: Bytes, at: int, text: Bytes, count: int) -> int:
     """The first `count` bytes of `text` in hexadecimal."""
     for place in range(count):
@@ -136,7 +137,7 @@ def put_hex(out: Bytes, at: int, text: Bytes, count: int) -> int:
     return at
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def varint_bytes(value: int) -> int:
     """How many bytes Kafka's zigzag varint of a number that is not negative takes."""
     value, count = value << 1, 1
@@ -146,7 +147,7 @@ def varint_bytes(value: int) -> int:
     return count
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def put_varint(out: Bytes, at: int, value: int) -> int:
     """Kafka's zigzag varint of a number that is not negative."""
     value <<= 1

@@ -10,11 +10,11 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from schemas.records import Cause
 from streams.engine.apply import Batch, Scratch, add, advance, match, overflows, replace_profile
+from streams.engine.compiling import compiled, inlined
 from streams.engine.due import Due, set_due
 from streams.engine.evaluate import EXTRA, Desk, decide, evaluate, read_features, span_move
 from streams.engine.layout import MISSING, NEVER, NOW, RING
@@ -83,7 +83,7 @@ class Out(NamedTuple):
     notes: Notes
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _room(tables: Tables, out: Out) -> bool:
     return (
         out.used[0] + len(tables.rules) <= len(out.changes)
@@ -91,13 +91,13 @@ def _room(tables: Tables, out: Out) -> bool:
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def watermark(clock: NDArray[np.int64], skew_ms: int) -> int:
     """The partition's watermark; MISSING before its first record."""
     return clock[0] - skew_ms if clock[0] != MISSING else MISSING
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _confirm(clock: NDArray[np.int64], time: int, slot: int) -> None:
     """Move the confirmed event time; a jump of over an hour waits for a second customer's record (P9)."""
     if clock[0] == MISSING:
@@ -117,7 +117,7 @@ def _confirm(clock: NDArray[np.int64], time: int, slot: int) -> None:
         clock[2] = slot
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _commit(tables: Tables, state: State, out: Out, slot: int, at: int, cause: int, record: int) -> None:
     """Write the decided tags and segments into the row and note each change."""
     row, codes, registers = state.rows[slot], out.desk.codes, out.desk.registers
@@ -144,14 +144,14 @@ def _commit(tables: Tables, state: State, out: Out, slot: int, at: int, cause: i
         out.used[0] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _fire(tables: Tables, state: State, out: Out, slot: int) -> None:
     """Let the row's next timer fire at its due time."""
     at = state.due.time[slot]
     _look_again(tables, state, out, slot, at, is_midnight(at, tables.offset_ms), _TIME, -1)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _look_again(
     tables: Tables, state: State, out: Out, slot: int, at: int, rescore: bool, cause: int, record: int
 ) -> None:
@@ -166,7 +166,7 @@ def _look_again(
     set_due(state.due, slot, due)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def fire_due(tables: Tables, state: State, out: Out, limit: int, most: int) -> bool:
     """Fire the timers due at or before `limit`, at most `most`; whether some are left."""
     fired = 0
@@ -181,7 +181,7 @@ def fire_due(tables: Tables, state: State, out: Out, limit: int, most: int) -> b
     return False
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def rescore(tables: Tables, state: State, out: Out, first: int, end: int, floor: int) -> int:
     """Decide scores anew from slot `first` on, at `floor` or the row's own now if that is later; the next slot.
 
@@ -197,7 +197,7 @@ def rescore(tables: Tables, state: State, out: Out, first: int, end: int, floor:
     return end
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _judge(tables: Tables, row: NDArray[np.int64], batch: Batch, i: int) -> int:
     """Whether a record counts, before anything is changed."""
     source = tables.sources[batch.source[i]]
@@ -215,7 +215,7 @@ def _judge(tables: Tables, row: NDArray[np.int64], batch: Batch, i: int) -> int:
     return _APPLIED
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _take(tables: Tables, state: State, batch: Batch, i: int, skew_ms: int, out: Out) -> bool:
     """Apply record i to its row; False where a sum would overflow (nothing is changed then)."""
     slot = batch.slot[i]
@@ -248,7 +248,7 @@ def _take(tables: Tables, state: State, batch: Batch, i: int, skew_ms: int, out:
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def apply_batch(
     tables: Tables, state: State, batch: Batch, verdict: Verdict, start: int, skew_ms: int, out: Out
 ) -> int:
@@ -295,7 +295,7 @@ def apply_batch(
     return len(batch.slot)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def set_due_of(tables: Tables, state: State, first: int, end: int, out: Out) -> None:
     """Work out the due times of rows that were read back, from slot `first` on."""
     for slot in range(first, end):

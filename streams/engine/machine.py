@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from streams.engine.compiling import compiled, inlined
 from streams.engine.program import FUSED, REGISTER_BITS, Code
 
 # Plain integers, which numba compiles in.
@@ -19,7 +19,7 @@ SPARE = 66
 """Every array of registers ends in this many numbers of working space: a program's stack, or the sums of an enum."""
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def run_program(
     steps: NDArray[np.int64], constants: NDArray[np.float64], start: int, end: int, registers: NDArray[np.float64]
 ) -> float:
@@ -62,7 +62,7 @@ def run_program(
     return registers[bottom]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _binary(code: int, a: float, b: float) -> float:
     """A step of two values; comparisons with missing are false, arithmetic with it is missing."""
     if code == _GE:

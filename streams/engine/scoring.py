@@ -10,10 +10,10 @@ import math
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from models import transform
+from streams.engine.compiling import compiled, inlined
 from streams.engine.layout import MISSING
 from streams.engine.tables import Models, Tables
 
@@ -30,7 +30,7 @@ NOTE: Final = np.dtype(
         ("values", "i8"),
     ]
 )
-_transformed = njit(cache=True, nogil=True)(transform.transformed)
+_transformed = compiled(transform.transformed)
 
 
 class Notes(NamedTuple):
@@ -54,26 +54,26 @@ def notes(tables: Tables, records: int) -> Notes:
     )
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def room(tables: Tables, out: Notes) -> bool:
     """Whether another record's notes have room."""
     each = len(tables.targets) + len(tables.outcomes)
     return out.used[0] + each < len(out.notes) and out.used[1] + len(tables.inputs) < len(out.values)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def next_midnight(at: int, offset_ms: int) -> int:
     """The first local midnight after `at`."""
     return ((at + offset_ms) // DAY_MS + 1) * DAY_MS - offset_ms
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def is_midnight(at: int, offset_ms: int) -> bool:
     """Whether `at` is a local midnight."""
     return (at + offset_ms) % DAY_MS == 0
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def scored(models: Models) -> bool:
     """Whether any target has a model."""
     for ready in models.ready:  # noqa: SIM110 - numba compiles no generators
@@ -82,7 +82,7 @@ def scored(models: Models) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def logit(tables: Tables, models: Models, target: int, registers: NDArray[np.float64]) -> float:
     """The log odds that a target's model gives a customer."""
     found = models.bias[target]
@@ -93,7 +93,7 @@ def logit(tables: Tables, models: Models, target: int, registers: NDArray[np.flo
     return found
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def score_levels(tables: Tables, models: Models, registers: NDArray[np.float64], codes: NDArray[np.int64]) -> None:
     """Decide the score tags of targets that have a model; `codes` hold what they said before (-1: nothing yet).
 
@@ -113,7 +113,7 @@ def score_levels(tables: Tables, models: Models, registers: NDArray[np.float64],
         codes[index] = found
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def is_asked(tables: Tables, row: NDArray[np.int64], at: int) -> bool:
     """Whether any target has a question for the customer now."""
     for index in range(len(tables.targets)):
@@ -123,7 +123,7 @@ def is_asked(tables: Tables, row: NDArray[np.int64], at: int) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def ask(tables: Tables, row: NDArray[np.int64], slot: int, at: int, registers: NDArray[np.float64], out: Notes) -> None:
     """Ask what is to be asked now; the features of all models are read."""
     for index in range(len(tables.targets)):
@@ -141,7 +141,7 @@ def ask(tables: Tables, row: NDArray[np.int64], slot: int, at: int, registers: N
         out.used[0] += 1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def note_outcomes(
     tables: Tables, source: Any, matches: NDArray[np.bool_], row: NDArray[np.int64], slot: int, time: int, now: int,
     watermark: int, out: Notes,

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from streams.engine import blake2b
+from streams.engine.compiling import compiled, inlined
 from streams.engine.ink import put, put_escaped, put_hex, put_integer, put_money, put_time
 from streams.engine.layout import MISSING
 from streams.engine.words import Ink, Words
@@ -80,7 +80,7 @@ def page(records: int, room: int) -> Page:
     )
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _as_real(item: Any, value: float) -> bool:
     """Whether the caller has to write the number."""
     if value != value:
@@ -91,7 +91,7 @@ def _as_real(item: Any, value: float) -> bool:
     return how <= _MONEY and abs(value) >= LIMIT and abs(value) != np.inf
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def reals_of_changes(
     words: Words, changes: Any, order: NDArray[np.int64], because: NDArray[np.float64],
     values: NDArray[np.float64], registers: NDArray[np.int64],
@@ -112,7 +112,7 @@ def reals_of_changes(
     return found
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def reals_of_customers(
     words: Words, matrix: NDArray[np.float64], values: NDArray[np.float64], registers: NDArray[np.int64]
 ) -> int:
@@ -128,12 +128,12 @@ def reals_of_customers(
     return found
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _put_word(words: Words, out: Bytes, at: int, text: int) -> int:
     return put(out, at, words.pool, words.ends[text], words.ends[text + 1])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _put_value(words: Words, out: Bytes, at: int, item: Any, value: float, reals: Reals) -> int:
     """What a register says."""
     how = item.ink
@@ -153,7 +153,7 @@ def _put_value(words: Words, out: Bytes, at: int, item: Any, value: float, reals
     return at + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _put_id(words: Words, page: Page, at: int, change: Any, names: Names, anchors: Anchors, work: Any) -> None:
     """Hash what tells a change from all others; the text is made where the record's comes next and is overwritten."""
     out = page.text
@@ -172,7 +172,7 @@ def _put_id(words: Words, page: Page, at: int, change: Any, names: Names, anchor
     blake2b.digest(out[at:end], end - at, work[0], work[1])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def write_changes(
     words: Words, changes: Any, order: NDArray[np.int64], because: NDArray[np.float64],
     names: Names, anchors: Anchors, reals: Reals, work: Any, page: Page,
@@ -211,7 +211,7 @@ def write_changes(
         page.ends[number + 1] = at
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _put_tags(words: Words, out: Bytes, at: int, row: NDArray[np.int64], sinces: NDArray[np.int64]) -> int:
     """The tags, then the segments that the customer is in with their times."""
     first = True
@@ -240,7 +240,7 @@ def _put_tags(words: Words, out: Bytes, at: int, row: NDArray[np.int64], sinces:
     return at
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def write_customers(
     words: Words, rows: NDArray[np.int64], slots: NDArray[np.int64], sinces: NDArray[np.int64],
     matrix: NDArray[np.float64], names: Names, reals: Reals, status: Bytes, work: Any, page: Page,
