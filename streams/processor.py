@@ -387,10 +387,10 @@ class Partition:
             return None
         return self.sayer.holds(name, self.arena.state.rows[slot])
 
-    def profiled_at(self, customer: str) -> int:
-        """Time of the customer's newest profile record; 0 where there is none."""
-        slot = self.arena.slots.get(customer, -1)
-        return max(0, int(self.arena.state.rows[slot, self._profiles].max(initial=0))) if slot >= 0 else 0
+    def profiled_at(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Time of the newest profile record of the customer in each slot; 0 where there is none."""
+        known: NDArray[np.int64] = self.arena.state.rows[np.ix_(slots, self._profiles)].max(axis=1, initial=0)
+        return known
 
     def overview(self) -> Overview:
         """How many customers say what."""
