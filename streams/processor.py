@@ -63,6 +63,7 @@ class Partition:
         self._positions: dict[str, int] = {}
         self._passed: dict[str, int] = {}
         self._newest = [MISSING] * len(catalogue.sources)
+        self._advanced_ms = MISSING
         self._candidate = ""
         self._profiles = np.array([plan.rows.newest[s.name] for s in catalogue.sources if s.profile], dtype=np.int64)
         self._empty_codes = plan.rows.empty[plan.tables.rules["said"] + 1] >> 4
@@ -256,6 +257,7 @@ class Partition:
     def advance(self, to_ms: int) -> Output:
         """Let time pass: every timer due at or before `to_ms` fires."""
         output = self._begun()
+        self._advanced_ms = max(self._advanced_ms, to_ms)
         with self._lock:
             self._fire(to_ms, output, lambda _: [])
         return output
@@ -288,13 +290,16 @@ class Partition:
             self.sayer.ready(target, False)
 
     def rescore(self, first: int, anchor: str, most: int = _TIMERS) -> Rescored:
-        """Decide the scores of the next customers anew; `anchor` is what brought the model, for the changes' ids."""
-        output, end, floor = self._begun(), min(first + most, len(self.arena)), self.watermark
+        """Decide the scores of the next customers anew; `anchor` is what brought the model, for the changes' ids.
+
+        They are decided as of the time that has passed, by records or by a clock; what is due until then comes before.
+        """
+        output, end = self._begun(), min(first + most, len(self.arena))
+        floor = max(int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms)), self._advanced_ms)
         with self._lock:
+            self._fire(floor, output, lambda _: [])
             while first < end:
-                first = kernel.rescore(
-                    self.plan.tables, self.arena.state, self._out, first, end, MISSING if floor is None else floor
-                )
+                first = kernel.rescore(self.plan.tables, self.arena.state, self._out, first, end, floor)
                 self._drain(output, lambda _: [anchor])
         return Rescored(output, first, first < len(self.arena))
 
@@ -320,10 +325,10 @@ class Partition:
         return Dirty([self.arena.customers[slot].encode() for slot in slots], rows)
 
     def clock_state(self) -> JSON:
-        """The watermark's state, for the marker."""
+        """How far time and the sources' order have come, for the marker."""
         confirmed, candidate, slot = (int(value) for value in self.arena.state.clock)
         customer = self.arena.customers[slot] if slot >= 0 else self._candidate
-        return {"confirmed": confirmed, "candidate": candidate, "customer": customer}
+        return {"confirmed": confirmed, "candidate": candidate, "customer": customer, "taken": list(self._merge.taken)}
 
     def restore(self, positions: dict[str, int], clock_state: JSON) -> None:
         """Go on from a marker; the rows are loaded already."""
@@ -331,6 +336,7 @@ class Partition:
         slot = self.arena.slots.get(clock_state["customer"], -1)
         self.arena.state.clock[:] = (clock_state["confirmed"], clock_state["candidate"], slot)
         self._candidate = clock_state["customer"]
+        self._merge.go_on(clock_state.get("taken", self._merge.taken))
 
     def load(self, customers: list[bytes], rows: list[bytes]) -> None:
         """Take rows that were written by `take_dirty`; each customer once.
