@@ -226,7 +226,8 @@ class Oracle:
         """Every moment up to the limit at which something about the row can change, each at its own time (P4)."""
         if limit is None or row.now is None:
             return
-        last = row.now
+        # What has passed would say the same again, but for midnights, which a later model does not tell anew.
+        last = row.now if row.passed is None else max(row.now, row.passed)
         while (due := self.next_moment(row, last, limit)) is not None:
             self.say(row, due, Cause.TIME, "")
             last = due
@@ -238,8 +239,7 @@ class Oracle:
         found = row.turns[place : place + 1]
         found += [row.since[tag.name] + tag.hold_ms for tag in self.catalogue.tags if tag.hold_ms and row.said[tag.name]]
         if self.scores:
-            # A midnight that has passed is not told anew by a later model; every other moment would say the same again.
-            found.append(midnight(max(last, row.passed or last), self.catalogue.offset_ms))
+            found.append(midnight(last, self.catalogue.offset_ms))
         return min((moment for moment in found if last < moment <= limit), default=None)
 
     def due(self, row: Row) -> int | None:
