@@ -118,9 +118,13 @@ def plan_of(case: Case) -> Plan:
 
 
 class Heard:
-    """What comes out of partitions, gathered; `passed` is until when a clock has moved time (ms)."""
+    """What comes out of partitions, gathered; `passed` is until when a clock has moved time (ms).
 
-    def __init__(self) -> None:
+    `timers` says how many may fire at once; those that are left do later.
+    """
+
+    def __init__(self, timers: Callable[[], int | None] = lambda: None) -> None:
+        self.timers = timers
         self.passed: int | None = None
         self.changes: list[Change] = []
         self.late: list[LateEvent] = []
@@ -137,15 +141,22 @@ class Heard:
         """Let a partition take a step."""
         if step.records:
             records = [Incoming(one.value, one.key.encode() if one.key is not None else None) for one in step.records]
-            self.hear([part.feed(list(zip([one.source for one in step.records], records, strict=True)))])
+            pairs = zip([one.source for one in step.records], records, strict=True)
+            self.hear([part.feed(pairs, self.timers())])
         for moment in step.passes:
-            self.hear([part.advance(moment)])
+            self.hear([part.advance(moment, self.timers())])
             self.passed = moment if self.passed is None else max(moment, self.passed)
         self.adopt(part, step.models, step.anchor)
+
+    def drain(self, part: Partition) -> None:
+        """Let the timers fire that are left."""
+        while part.overdue:
+            self.hear([part.run(timers=2)])
 
     def adopt(self, part: Partition, models: Iterable[ModelSnapshot], anchor: str) -> None:
         """Models come into force and every customer is scored, slice by slice."""
         for model in models:
+            self.drain(part)
             if self.passed is not None:  # what came since the clock's last tick is due by it before anything else
                 self.hear([part.advance(self.passed)])
             first, more = 0, part.adopt(model)

@@ -86,14 +86,14 @@ def merging_shows_neither_pieces_nor_restarts(case: Case, draw: Random) -> None:
     part, pushed = Partition(plan, keyed=False), dict.fromkeys(sources, 0)
     while True:
         _push_some(part, by_source, pushed, draw)
-        output = part.run(draw.choice(SIZES))
+        output = part.run(draw.choice(SIZES), timers=draw.choice((0, 1, 3, None)))
         heard.hear([output])
         if draw.random() < 0.3:
             kept.flush(part)
             if draw.random() < 0.6:
                 part = kept.begin(plan, [])
                 pushed = {name: kept.positions.get(name, 0) for name in sources}
-        if not output.more and all(pushed[name] == len(by_source[name]) for name in sources):
+        if not output.more and not part.overdue and all(pushed[name] == len(by_source[name]) for name in sources):
             break
     _until(part, heard, [part.watermark, case.until])
     assert heard.said([part]) == oracle(plain)
@@ -149,6 +149,17 @@ def time_may_pass_in_steps_or_at_once(case: Case, draw: Random) -> None:
         in_steps.hear([second.advance(moment)])
     in_steps.hear([second.advance(end)])
     assert in_steps.said([second]) == at_once.said([first])
+
+
+def timers_may_fire_in_slices_between_records(case: Case, draw: Random) -> None:
+    """P1, P4: a customer's timers that are left fire before its next record, so that slices do not show."""
+    part, heard = Partition(plan_of(case), keyed=False), Heard(lambda: draw.choice((0, 1, 1, 2, 5)))
+    for step in steps_of(case, lambda: draw.choice((1, 1, 2, 7))):
+        heard.step(part, step)
+        if draw.random() < 0.3 and part.overdue:
+            heard.hear([part.run(timers=1)])
+    heard.drain(part)
+    assert heard.said([part]) == oracle(case)
 
 
 def a_row_written_and_read_back_is_the_same_row(case: Case, draw: Random) -> None:
@@ -221,6 +232,7 @@ ANY: Final[tuple[Law, ...]] = (
     going_on_from_any_marker_changes_nothing,
     merging_shows_neither_pieces_nor_restarts,
     time_may_pass_in_steps_or_at_once,
+    timers_may_fire_in_slices_between_records,
     a_row_written_and_read_back_is_the_same_row,
     a_timer_that_changes_nothing_leaves_the_row_unwritten,
     what_is_counted_is_what_is_said,
