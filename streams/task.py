@@ -33,6 +33,8 @@ from streams.written import Changes, Customers
 
 FIRST_ROW_BYTES = 600
 RESCORED_AT_ONCE = 2_048
+TIMERS_AT_ONCE = 2_048
+"""How many customers time may change before records have their turn again (P4)."""
 T = TypeVar("T")
 
 
@@ -91,6 +93,7 @@ class Task:
     ) -> None:
         self.busy, self.arrived = asyncio.Lock(), asyncio.Event()
         self._engine, self._reaching = engine, reaching
+        self._timers = TIMERS_AT_ONCE if reaching.live else None
         self._inbox: list[_Received] = []
         self._head: int | None = None
         self._new_models: list[Model] = []
@@ -164,14 +167,14 @@ class Task:
         for source, at_end in ended.items():
             self.part.ended(source, at_end)
         stop = self._reaching.stops_at(self.part.head())
-        outputs = [self.part.run(self._run_records, stop)]
+        outputs = [self.part.run(self._run_records, stop, self._timers)]
         self._head = self.part.head()
         for model in models:
             if model.snapshot is None:
                 self.part.withdraw(model.target)
             elif self.part.adopt(model.snapshot):
                 self._rescoring.append(_Rescoring(str(model.offset)))
-        if self._rescoring:
+        if self._rescoring and not self.part.overdue:
             outputs.append(self._rescore())
         return outputs
 
@@ -205,7 +208,10 @@ class Task:
         """Let time pass where every source is read to its end. To be called with `busy` held."""
         if all(lane.at_end(self._places[s.name]) and not self._queued(s.name) for s in self._sources):
             self._passed_ms = to_ms
-            self._take(await self._in_engine(self.part.advance, to_ms))
+            self._take(await self._in_engine(self.part.advance, to_ms, self._timers))
+            if self.part.overdue:
+                self.more = True
+                self.arrived.set()
 
     def _queued(self, source: str) -> int:
         """Records of a source that are here and not yet applied."""
