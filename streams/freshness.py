@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from schemas import rules
-from schemas.catalogue import Catalogue, Score, Source, Tag
+from schemas.catalogue import Catalogue, Source, Tag
 from schemas.freshness import (
     Freshness,
     Promise,
@@ -20,7 +19,7 @@ from schemas.freshness import (
     WorkerFreshness,
     WorkerState,
 )
-from schemas.loading_tags import rests_on
+from schemas.resting import sources_of
 from schemas.status import Clock, PlaceStatus, TagStatus, WorkerStatus
 from schemas.values import iso
 from streams.ages import BOUNDS_MS
@@ -73,27 +72,6 @@ def state_of(status: WorkerStatus, now_ms: int) -> WorkerState:
         return WorkerState.STOPPED
     heard = now_ms - status.at_ms <= MISSED_BEATS * status.interval_s * 1000
     return WorkerState.WORKING if heard else WorkerState.LOST
-
-
-def sources_of(tag: Tag, catalogue: Catalogue) -> tuple[str, ...]:
-    """The sources a tag rests on, through tags, features and targets, in the catalogue's order."""
-    tags = {one.name: one for one in catalogue.tags}
-    features = {one.name: one for one in catalogue.features}
-    targets = {one.name: one for one in catalogue.targets}
-    found, seen, waiting = set[str](), set[str](), [tag.name]
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        if name in features:
-            found.update(features[name].sources)
-            if (compute := features[name].compute) is not None:
-                waiting += [one.name for one in rules.names_in(compute)]
-        else:
-            rule = tags[name].rule
-            waiting += targets[rule.target].features if isinstance(rule, Score) else rests_on(rule)
-    return tuple(source.name for source in catalogue.sources if source.name in found)
 
 
 def _promised_ms(source: str, catalogue: Catalogue, rests: Mapping[str, Sequence[str]]) -> int:

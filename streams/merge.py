@@ -6,7 +6,7 @@ merges its tasks' inputs. A source of which nothing is queued is waited for, unl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
@@ -90,6 +90,25 @@ class Merge:
             if queue and len(queue[0]) == 0:
                 queue.pop(0)
         return piece
+
+
+def as_given(records: Sequence[tuple[int, Incoming]], decode: Callable[[int, list[Incoming]], Decoded]) -> Piece | None:
+    """Records in the order given, each with its source's number, whatever their times; None where none is good."""
+    given: dict[int, list[Incoming]] = {}
+    order: list[tuple[int, int]] = []
+    for number, record in records:
+        some = given.setdefault(number, [])
+        order.append((number, len(some)))
+        some.append(record)
+    decoded = {number: decode(number, given[number]) for number in sorted(given)}
+    runs = [Run(found, given[number], found.times) for number, found in decoded.items()]
+    places = {number: {int(i): place for place, i in enumerate(found.index)} for number, found in decoded.items()}
+    numbers = list(decoded)
+    good = [(numbers.index(number), places[number][i]) for number, i in order if i in places[number]]
+    if not good:
+        return None
+    both = np.array(good, dtype=np.int64)
+    return Piece(both[:, 0], both[:, 1], runs, numbers)
 
 
 def _merge(runs: list[tuple[int, Run]], bound: tuple[int, int] | None, limit: int) -> Piece:

@@ -18,8 +18,9 @@ from schemas.sources import MISSING, Bad, Incoming, Reason
 from schemas.values import iso
 from streams.arena import Arena
 from streams.asking import Asker
+from streams.columns import columns_of
 from streams.engine import codec, kernel, scoring
-from streams.engine.apply import Batch, Scratch
+from streams.engine.apply import Scratch
 from streams.engine.evaluate import desk
 from streams.engine.explain import Explanation, explain
 from streams.engine.kernel import Out, Status, Verdict
@@ -28,9 +29,10 @@ from streams.engine.machine import SPARE
 from streams.engine.plan import Plan
 from streams.engine.tables import no_models
 from streams.intake import Intake, readable
-from streams.merge import Merge, Piece, Run
+from streams.merge import Merge, Piece, as_given
 from streams.output import Dirty, Output, Overview, Rescored
 from streams.say import Anchoring, Sayer
+from streams.standstill import Standstill
 from streams.written import Customers
 
 JSON = dict[str, Any]
@@ -53,7 +55,8 @@ class Partition:
         self.plan, self.partition, self.partitions, self.keyed = plan, partition, partitions, keyed
         self._lock = threading.Lock()
         self.arena = Arena(plan)
-        self.sayer = Sayer(plan, self.arena)
+        self._still = Standstill(plan)
+        self.sayer = Sayer(plan, self.arena, self._still)
         self._numbers = {source.name: number for number, source in enumerate(catalogue.sources)}
         # A record without an id is named by its hash, which says so itself.
         self._prefixes = [f"{source.name}:" if source.id else source.name for source in catalogue.sources]
@@ -77,7 +80,7 @@ class Partition:
             changes=np.zeros(_CHANGES + len(tables.rules), dtype=kernel.CHANGE),
             because=np.zeros(_CHANGES * 4 + len(tables.because)),
             used=np.zeros(2, dtype=np.int64),
-            desk=desk(tables, names, self._models),
+            desk=desk(tables, names, self._models, self._still.freeze),
             notes=scoring.notes(tables, _NOTED),
             scratch=Scratch(
                 np.full(self.plan.columns + SPARE, np.nan), np.zeros(len(tables.wheres) + 1, dtype=np.bool_)
@@ -118,25 +121,10 @@ class Partition:
 
     def feed(self, records: Iterable[tuple[str, Incoming]]) -> Output:
         """Apply records in the order given, whatever their times: for replays in arrival order."""
-        given: list[list[Incoming]] = [[] for _ in self._numbers]
-        order: list[tuple[int, int]] = []
-        for source, record in records:
-            number = self._numbers[source]
-            order.append((number, len(given[number])))
-            given[number].append(record)
-        runs: dict[int, Run] = {}
-        places: list[dict[int, int]] = [{} for _ in given]
-        for number, some in enumerate(given):
-            if some:
-                decoded = self._intake.decode(number, some)
-                runs[number] = Run(decoded, some, decoded.times)
-                places[number] = {int(index): place for place, index in enumerate(decoded.index)}
-        numbers = {number: i for i, number in enumerate(runs)}
-        good = [(numbers[n], places[n][i]) for n, i in order if i in places[n]]
+        piece = as_given([(self._numbers[source], record) for source, record in records], self._intake.decode)
         output = self._begun()
-        if good:
-            both = np.array(good, dtype=np.int64)
-            output.join(self._apply(Piece(both[:, 0], both[:, 1], list(runs.values()), list(runs))))
+        if piece is not None:
+            output.join(self._apply(piece))
         return output
 
     def _begun(self) -> Output:
@@ -146,7 +134,7 @@ class Partition:
         return output
 
     def _apply(self, piece: Piece) -> Output:
-        batch, output = self._batch(piece), Output.empty()
+        batch, output = columns_of(piece, self.plan.columns, self._give_slots), Output.empty()
         count = len(batch.slot)
         verdict = Verdict(np.zeros(count, dtype=np.int8), np.zeros(count, dtype=np.int64))
         prefixes = [self._prefixes[number] for number in piece.numbers]
@@ -159,38 +147,13 @@ class Partition:
         start = 0
         while start < count:
             start = kernel.apply_batch(
-                self.plan.tables, self.arena.state, batch, verdict, start, self.plan.skew_ms, self._out
+                self._still.tables, self.arena.state, batch, verdict, start, self.plan.skew_ms, self._out
             )
             if start < count:
                 self._drain(output, anchors)
         self._fire(int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms)), output, anchors)
         self._account(piece, verdict, output)
         return output
-
-    def _batch(self, piece: Piece) -> Batch:
-        """The merged records as columns, every customer with a slot."""
-        count = len(piece.order)
-        batch = Batch(
-            source=np.array(piece.numbers, dtype=np.int64)[piece.order],
-            slot=np.empty(count, dtype=np.int64),
-            time=np.empty(count, dtype=np.int64),
-            id=np.empty(count, dtype=np.int64),
-            removed=np.zeros(count, dtype=np.bool_),
-            values=np.full((count, self.plan.columns), MISSING, dtype=np.int64),
-            reals=np.empty((0, self.plan.columns)),
-        )
-        for i, run in enumerate(piece.runs):
-            at = np.flatnonzero(piece.order == i)
-            if not len(at):
-                continue
-            if run.slots is None:
-                run.slots = self._give_slots(run.decoded.customers)
-            places, decoded = piece.places[at], run.decoded
-            batch.slot[at] = run.slots[places]
-            batch.time[at], batch.id[at] = decoded.times[places], decoded.id_hashes[places]
-            batch.removed[at] = decoded.removed[places]
-            batch.values[at, : decoded.values.shape[1]] = decoded.values[places]
-        return batch._replace(reals=batch.values.view(np.float64))
 
     def _give_slots(self, customers: list[str]) -> NDArray[np.int64]:
         first = len(self.arena)
@@ -249,7 +212,7 @@ class Partition:
         """Let everything happen that is due at or before `limit`."""
         more = True
         while more:
-            more = kernel.fire_due(self.plan.tables, self.arena.state, self._out, limit, _TIMERS)
+            more = kernel.fire_due(self._still.tables, self.arena.state, self._out, limit, _TIMERS)
             self._drain(output, anchors)
         output.examples += self.asker.advance(limit)
 
@@ -293,10 +256,45 @@ class Partition:
         with self._lock:
             while first < end:
                 first = kernel.rescore(
-                    self.plan.tables, self.arena.state, self._out, first, end, MISSING if floor is None else floor
+                    self._still.tables, self.arena.state, self._out, first, end, MISSING if floor is None else floor
                 )
                 self._drain(output, lambda _: [anchor])
         return Rescored(output, first, first < len(self.arena))
+
+    @property
+    def frozen(self) -> dict[str, int]:
+        """The frozen sources, and since when (UTC ms)."""
+        return dict(self._still.since)
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether rows are still to be woken; no other source may freeze or thaw before that."""
+        return self._still.asleep is not None
+
+    def freeze(self, source: str, since_ms: int) -> None:
+        """Read a source's features as of then from now on, and let what its time would bring wait (P5)."""
+        with self._lock:
+            if self._still.stop(source, since_ms):
+                self.sayer.tell()
+
+    def thaw(self, source: str) -> None:
+        """Let a frozen source flow again; `wake` then brings the customers up to it."""
+        with self._lock:
+            if self._still.go(source):
+                self.sayer.tell()
+
+    def wake(self, most: int = _TIMERS) -> Output:
+        """Bring the next customers up to the sources that flow again; there may be more then (`sleeps`)."""
+        output, first, still = self._begun(), self._still.asleep, self._still
+        if first is not None:
+            end = min(first + most, len(self.arena))
+            with self._lock:
+                while first < end:
+                    first = kernel.wake(still.tables, self.arena.state, self._out, first, end, still.said_since)
+                    self._drain(output, lambda _: [])
+                still.woken(first, len(self.arena))
+                self._fire(int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms)), output, lambda _: [])
+        return output
 
     @property
     def watermark(self) -> int | None:
@@ -345,7 +343,8 @@ class Partition:
         self.arena.index()
         if len(slots):
             codec.decode(rows, self.arena.state.rows, slots, self.plan.rows.empty)
-            kernel.set_due_of(self.plan.tables, self.arena.state, first, len(self.arena), self._out)
+            self._still.loaded(self.arena.state.rows[slots])
+            kernel.set_due_of(self._still.tables, self.arena.state, first, len(self.arena), self._out)
             for name, column in self.plan.rows.newest.items():
                 self._reached(self._numbers[name], int(self.arena.state.rows[slots, column].max()))
 
@@ -377,8 +376,8 @@ class Partition:
         if slot is None or self.arena.state.rows[slot, NOW] == MISSING:
             return None
         with self._lock:
-            row = self.arena.state.rows[slot].copy()
-        return explain(self.plan, row)
+            row, freeze = self.arena.state.rows[slot].copy(), self._still.now()
+        return explain(self.plan, row, freeze)
 
     def holds(self, name: str, customer: str) -> bool | None:
         """What a boolean tag, segment or stored feature says of a customer now; None where that is not known."""
