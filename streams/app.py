@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import gc
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -32,9 +32,11 @@ from streams.emit import producer
 from streams.engine import plan
 from streams.heartbeat import Heartbeat
 from streams.lane import Batch, Lane, Place, quiet
+from streams.lifetime import unless_failed, within
 from streams.models import Model, Models
 from streams.processor import Partition
 from streams.resuming import said_behind
+from streams.silence import Silence
 from streams.store import StoreError
 from streams.tables import Tables
 from streams.task import FlushRule, Task
@@ -45,7 +47,6 @@ GC_EVERY = 100_000
 MERGE_WAIT_S = 0.003
 TICK_S = 1.0
 FLUSH_WITHIN_S = 6.0
-CLOSE_WITHIN_S = 1.0
 CAUGHT_UP_WITHIN_S = 10.0
 
 
@@ -70,13 +71,17 @@ class Worker:
         What it found on its cluster; set by `start`.
     """
 
-    def __init__(self, settings: Settings, catalogue: Catalogue, *, rebuild: bool, file: str) -> None:
+    def __init__(
+        self, settings: Settings, catalogue: Catalogue, *, rebuild: bool, file: str, clock: Callable[[], int]
+    ) -> None:
         self.settings, self.catalogue = settings, catalogue
         self.plan = plan.build(catalogue)
         ages = Ages.of(catalogue) if settings.clock is Clock.WALL else None
         self.counters = Counters([source.name for source in catalogue.sources], settings.recent, ages)
         self.heartbeat: Heartbeat | None = None
         self._models = Models(catalogue, settings.group(catalogue.name))
+        self.silence = Silence(catalogue, settings.group(catalogue.name))
+        self._clock = clock
         self.cluster: Cluster
         self._rebuild, self._file = rebuild, file
         self._sender: AIOKafkaProducer
@@ -123,7 +128,7 @@ class Worker:
         self._failure = asyncio.get_running_loop().create_future()
         try:
             await self._open()
-            await self._first(asyncio.ensure_future(self._join()))
+            await unless_failed(asyncio.ensure_future(self._join()), self._failure)
         except BaseException:
             await self._opened.aclose()
             raise
@@ -137,14 +142,16 @@ class Worker:
             self.settings, self.catalogue, self.plan.fingerprint, rebuild=self._rebuild, file=self._file
         )
         self._sender = producer(self.cluster.address, idempotent=not self.cluster.embedded)
-        self._opened.push_async_callback(_within, self._sender.stop)
+        self._opened.push_async_callback(within, self._sender.stop)
         await self._sender.start()
         await self._follow()
         self._tables = Tables(self.cluster, self._sender, self._file)
         self._opened.callback(self._tables.close)
         engine = ThreadPoolExecutor(1, "livetags-engine")
         self._opened.callback(engine.shutdown)
-        self._begin = Beginning(self.settings, self.plan, self.cluster, self._sender, self.counters, engine)
+        self._begin = Beginning(
+            self.settings, self.plan, self.cluster, self._sender, self.counters, engine, self._clock
+        )
         self._lane = Lane(
             tuning(self.settings, self.catalogue, self.cluster),
             self._positions,
@@ -152,18 +159,20 @@ class Worker:
         )
         self._lane.on_revoked(self._revoked)
         ingest.define(self._lane, self._receive, self._fail)
-        self._opened.push_async_callback(_within, self._lane.app.stop)
+        self._opened.push_async_callback(within, self._lane.app.stop)
 
     async def _follow(self) -> None:
         """Read what all workers agree on: models, and how far the others are."""
         topic, embedded = self.cluster.named(Role.CONTROL), self.cluster.embedded
         control = Control(self.cluster.address, topic, embedded, self._fail)
-        self.heartbeat = Heartbeat(self, control)
+        self.heartbeat = Heartbeat(self, control, self._clock)
         control.follow(self.heartbeat.statuses.on_record)
         control.follow(self._models.on_record)
         self._models.follow(self._adopt)
+        if self.settings.clock is Clock.WALL:  # the event clock knows no silence
+            self.silence.follow(control, self._tasks)
         self._opened.push_async_callback(control.stop)
-        self._opened.push_async_callback(_within, control.drained)
+        self._opened.push_async_callback(within, control.drained)
         self._opened.callback(self.heartbeat.stopped)
         await control.start()
         # Scores of a moment ago are to be had before the first event is scored; a control that can't be read holds up
@@ -265,6 +274,8 @@ class Worker:
             self._tasks[number] = task = self._begin.task(number, one, behind[number])
             for model in self._models.held():
                 task.adopt(model)
+            for stall in self.silence.held():
+                task.stall(stall)
             self._spawn(self._drive(task))
 
     def _drop(self, numbers: set[int]) -> None:
@@ -326,8 +337,10 @@ class Worker:
                     if self._suspended or self._tasks.get(task.number) is not task:
                         continue
                     if self.settings.clock is Clock.WALL:
-                        await task.advance(wall_ms() - self._skew_ms, self._lane)
+                        await task.advance(self._clock() - self._skew_ms, self._lane)
                     task.observe(self._lane)
+            if 0 in self._tasks and not self._suspended and self.heartbeat is not None:
+                self.silence.decide(self.heartbeat.everyone(), self._clock(), self.cluster.partitions)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._halt.wait(), TICK_S)
 
@@ -362,28 +375,15 @@ class Worker:
         """Join the group and recover, and compile the kernels meanwhile."""
         await asyncio.gather(asyncio.to_thread(warm, self.plan), self._lane.app.start())
 
-    async def _first(self, started: asyncio.Future[Any]) -> None:
-        """Wait for the start, or raise what failed before it."""
-        failure = self._failure
-        if failure is None:
-            raise WorkerFailed("the worker was not started")
-        await asyncio.wait([started, failure], return_when=asyncio.FIRST_COMPLETED)
-        if failure.done():
-            started.cancel()
-            with contextlib.suppress(BaseException):
-                await started
-            failure.result()
-        await started
 
-
-async def _within(close: Callable[[], Awaitable[None]]) -> None:
-    """Close something, or leave it where it hangs on a broker that is gone."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(CLOSE_WITHIN_S):
-            await close()
-
-
-def build(settings: Settings, catalogue: Catalogue, *, rebuild: bool = False, file: str = "CATALOGUE") -> Worker:
+def build(
+    settings: Settings,
+    catalogue: Catalogue,
+    *,
+    rebuild: bool = False,
+    file: str = "CATALOGUE",
+    clock: Callable[[], int] = wall_ms,
+) -> Worker:
     """A worker, wired and not yet started.
 
     Parameters
@@ -392,5 +392,7 @@ def build(settings: Settings, catalogue: Catalogue, *, rebuild: bool = False, fi
         Drop the local state and compute everything anew from the beginning of the sources.
     file
         The catalogue's file as the user named it, for messages that hold a command.
+    clock
+        The wall's, UTC ms.
     """
-    return Worker(settings, catalogue, rebuild=rebuild, file=file)
+    return Worker(settings, catalogue, rebuild=rebuild, file=file, clock=clock)

@@ -88,7 +88,9 @@ class WorkerView:
 
     def freshness(self) -> Freshness:
         """How fresh sources and tags are, over all workers that it knows of."""
-        return report(self._statuses(), self._worker.catalogue, wall_ms(), partitions_of(self._worker))
+        worker = self._worker
+        frozen = worker.silence.frozen
+        return report(self._statuses(), worker.catalogue, wall_ms(), partitions_of(worker), frozen=frozen)
 
     def _own(self) -> Sequence[WorkerStatus]:
         return [status_of(self._worker, self._member, self._started_ms, wall_ms())]

@@ -8,7 +8,7 @@ read at an earlier moment than it may be now says everything anew at its own now
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -51,6 +51,7 @@ def replay(catalogue: Catalogue, steps: Iterable[Step]) -> OracleOutcome:
             case Freeze():
                 oracle.pass_all(oracle.watermark.ms)
                 oracle.frozen[step.source] = step.since
+                oracle.looked.clear()
             case Thaw():
                 oracle.thaw(step.source)
             case Pass():
@@ -70,17 +71,37 @@ class SilentOracle(Oracle):
         self.frozen: dict[str, int] = {}
         self.stands: dict[str, dict[Group, int]] = {}
         self.groups = {feature.sources for feature in catalogue.features if feature.sources}
+        self.parts = {
+            group: msgspec.structs.replace(
+                catalogue, features=tuple(one for one in catalogue.features if one.sources == group)
+            )
+            for group in self.groups
+        }
+        self.looked: dict[str, int] = {}
 
     def pass_all(self, limit: int | None) -> None:
         """Time passes for every customer."""
         for row in self.rows.values():
             self.pass_time(row, limit)
 
+    def pass_time(self, row: Row, limit: int | None) -> None:
+        """As ever, but what was looked at before, nothing having come since, is not looked at again."""
+        while limit is not None and row.now is not None:
+            start, said = max(row.now, self.looked.get(row.customer, row.now)), len(self.changes)
+            for moment in sorted({one for one in self.moments(row) if start < one <= limit}):
+                self.say(row, moment, Cause.TIME, "")
+                if len(self.changes) > said:
+                    break
+            else:
+                self.looked[row.customer] = max(start, limit)
+                return
+
     def thaw(self, source: str) -> None:
         """The source flows: what waited happens at each row's now, what is due later at its own time."""
         self.pass_all(self.watermark.ms)
         if self.frozen.pop(source, None) is None:
             return
+        self.looked.clear()
         for row in self.rows.values():
             stands = self.stands[row.customer]
             if row.now is not None and any(self.read_at(row, group, row.now) > at for group, at in stands.items()):
@@ -107,21 +128,19 @@ class SilentOracle(Oracle):
         super().say(row, at, cause, anchor)
         if cause is not Cause.TIME or len(self.changes) > said:
             self.stands[row.customer] = stands
+            self.looked.pop(row.customer, None)
 
     def features(self, row: Row, now: int) -> dict[str, Value]:
         """Every feature, each as of its own sources' moment."""
-        read: dict[int, Mapping[str, Value]] = {}
         values: dict[str, Value] = {}
         known = {source.name: row.of(source.name) for source in self.catalogue.sources if source.profile}
         profiles = {name: facts[-1] for name, facts in known.items() if facts}
+        read: dict[str, Value] = {}
+        for group, part in self.parts.items():
+            read |= features_of(part, row.facts, profiles, self.read_at(row, group, now))
         for feature in self.catalogue.features:
-            if feature.compute is not None:
-                values[feature.name] = evaluate(feature.compute, values)
-                continue
-            at = self.read_at(row, feature.sources, now)
-            if at not in read:
-                read[at] = features_of(self.catalogue, row.facts, profiles, at)
-            values[feature.name] = read[at][feature.name]
+            known_value = read.get(feature.name)
+            values[feature.name] = known_value if feature.compute is None else evaluate(feature.compute, values)
         return values
 
     def moments(self, row: Row) -> Iterator[int]:

@@ -69,7 +69,7 @@ def silences(draw: DrawFn, case: Case, orderly: bool = False) -> Quiet:
                 frozen.add(name)
                 steps.append(Freeze(name, clock + ahead if orderly else clock - back))
             if not orderly and draw(st.integers(0, 3)) == 0:
-                steps.append(Pass(clock + draw(st.sampled_from((0, HOUR, 40 * DAY)))))
+                steps.append(Pass(clock + draw(st.sampled_from((0, HOUR, 5 * DAY)))))
         steps.append(record)
         clock = max(clock, time_of(case.catalogue, record))
     ends = [Thaw(name) for name in sorted(frozen)] if draw(st.booleans()) else []
