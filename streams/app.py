@@ -69,6 +69,10 @@ class Worker:
         What it has done since it started.
     cluster
         What it found on its cluster; set by `start`.
+    silence
+        Which sources are frozen.
+    clock
+        The wall's, UTC ms.
     """
 
     def __init__(
@@ -81,7 +85,7 @@ class Worker:
         self.heartbeat: Heartbeat | None = None
         self._models = Models(catalogue, settings.group(catalogue.name))
         self.silence = Silence(catalogue, settings.group(catalogue.name))
-        self._clock = clock
+        self.clock = clock
         self.cluster: Cluster
         self._rebuild, self._file = rebuild, file
         self._sender: AIOKafkaProducer
@@ -149,9 +153,7 @@ class Worker:
         self._opened.callback(self._tables.close)
         engine = ThreadPoolExecutor(1, "livetags-engine")
         self._opened.callback(engine.shutdown)
-        self._begin = Beginning(
-            self.settings, self.plan, self.cluster, self._sender, self.counters, engine, self._clock
-        )
+        self._begin = Beginning(self.settings, self.plan, self.cluster, self._sender, self.counters, engine, self.clock)
         self._lane = Lane(
             tuning(self.settings, self.catalogue, self.cluster),
             self._positions,
@@ -165,7 +167,7 @@ class Worker:
         """Read what all workers agree on: models, and how far the others are."""
         topic, embedded = self.cluster.named(Role.CONTROL), self.cluster.embedded
         control = Control(self.cluster.address, topic, embedded, self._fail)
-        self.heartbeat = Heartbeat(self, control, self._clock)
+        self.heartbeat = Heartbeat(self, control, self.clock)
         control.follow(self.heartbeat.statuses.on_record)
         control.follow(self._models.on_record)
         self._models.follow(self._adopt)
@@ -337,10 +339,10 @@ class Worker:
                     if self._suspended or self._tasks.get(task.number) is not task:
                         continue
                     if self.settings.clock is Clock.WALL:
-                        await task.advance(self._clock() - self._skew_ms, self._lane)
+                        await task.advance(self.clock() - self._skew_ms, self._lane)
                     task.observe(self._lane)
             if 0 in self._tasks and not self._suspended and self.heartbeat is not None:
-                self.silence.decide(self.heartbeat.everyone(), self._clock(), self.cluster.partitions)
+                self.silence.decide(self.heartbeat.everyone(), self.clock(), self.cluster.partitions)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._halt.wait(), TICK_S)
 

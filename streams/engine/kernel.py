@@ -219,13 +219,15 @@ def fire_due(tables: Tables, state: State, out: Out, limit: int, most: int) -> b
         if fired >= most or not _room(tables, out):
             return True
         fired += 1
-        if _sleeps(out, slot):
-            _wake(tables, state, out, slot)
-            if state.due.time[slot] > limit:
-                continue
+        if not _sleeps(out, slot):
+            _fire(tables, state, out, slot)
+            continue
+        # It sleeps on as far as the next round goes, and would begin anew: so all of it is fired here.
+        _wake(tables, state, out, slot)
+        while state.due.time[slot] <= limit:
             if not _room(tables, out):
                 return True
-        _fire(tables, state, out, slot)
+            _fire(tables, state, out, slot)
     return False
 
 
