@@ -68,7 +68,7 @@ class Story:
         return self.start_ms + minutes * MINUTE
 
     def settings(self, worker: str) -> Settings:
-        return self.bench.settings(PARTITIONS, worker, clock=Clock.WALL, member_id=worker, status_interval_s=0.2)
+        return self.bench.settings(PARTITIONS, worker, clock=Clock.WALL, status_interval_s=0.2)
 
     async def send(self, source: str, customers: Sequence[str], *minutes: int) -> None:
         """A record of each customer at each of these times."""
@@ -82,23 +82,36 @@ class Story:
         await self.bench.send(some)
 
     @contextlib.asynccontextmanager
-    async def workers(self, *names: str) -> AsyncIterator[list[Worker]]:
-        """Workers that have started one after the other, with all partitions between them."""
-        async with contextlib.AsyncExitStack() as stack:
-            found = []
-            for name in names:
-                worker = build(self.settings(name), self.catalogue, clock=self.clock)
-                await worker.start()
-                stack.push_async_callback(worker.stop)
-                found.append(worker)
-            await until(lambda: sorted(n for one in found for n in one.partitions) == list(range(PARTITIONS)))
-            yield found
+    async def worker(self, name: str, *others: Worker) -> AsyncIterator[Worker]:
+        """A worker that has started, and shares the partitions with the others."""
+        worker = build(self.settings(name), self.catalogue, clock=self.clock)
+        await worker.start()
+        every = [worker, *others]
+        try:
+            await until(lambda: all(one.ready and len(one.partitions) == PARTITIONS // len(every) for one in every))
+            yield worker
+        finally:
+            await worker.stop()
+
+    async def applied(self, workers: Sequence[Worker]) -> None:
+        """Wait until all that was sent is in the state."""
+
+        def done() -> bool:
+            for worker in workers:
+                worker.check()
+            parts = [part for worker in workers for part in worker.partitions.values()]
+            reached = sum(offset for part in parts for offset in part.positions().values())
+            return reached == len(self.sent) and all(worker.counters.flushes for worker in workers)
+
+        await until(done)
 
     async def reached(self, workers: Sequence[Worker], minutes: int) -> None:
         """Wait until time has passed to then everywhere."""
         wanted = self.at(minutes) - MINUTE
 
         def passed() -> bool:
+            for worker in workers:
+                worker.check()
             standings = [one for worker in workers for one in worker.counters.standings["pay"].values()]
             marks = [one.watermark_ms for one in standings]
             return len(marks) == PARTITIONS and all(ms is not None and ms >= wanted for ms in marks)
@@ -141,16 +154,19 @@ async def test_a_quiet_source_freezes_for_all_workers_and_its_backlog_makes_nobo
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steady, gone = [HERE[0], THERE[0]], [HERE[1], THERE[1]]
-    async with story.workers("one", "two") as workers:
+    async with contextlib.AsyncExitStack() as stack:
+        first = await stack.enter_async_context(story.worker("one"))
         await story.send("look", [*steady, *gone], 0)
-        await until(lambda: sum(one.counters.events for one in workers) == 4)
+        await story.send("pay", [*steady, *gone], 0)
+        await story.applied([first])
+        workers = [first, await stack.enter_async_context(story.worker("two", first))]
 
         story.now_ms = story.at(15)
         await until(lambda: all(one.silence.frozen == {"look": story.at(10)} for one in workers))
         story.now_ms = story.at(120)
         await story.send("pay", [*steady, *gone], 100)
         await story.reached(workers, 120)
-        await until(lambda: sum(one.counters.events for one in workers) == 8)
+        await story.applied(workers)
         for worker in workers:
             for part in worker.partitions.values():
                 tags = [part.customer_tags(name) for name in (*steady, *gone)]
@@ -181,12 +197,12 @@ async def test_a_quiet_source_freezes_for_all_workers_and_its_backlog_makes_nobo
 
 
 async def test_one_quiet_partition_of_several_is_no_stall(story: Story) -> None:
-    async with story.workers("one") as (worker,):
+    async with story.worker("one") as worker:
         await story.send("look", [HERE[0], THERE[0]], 0)
-        await until(lambda: worker.counters.events == 2)
+        await story.applied([worker])
         story.now_ms = story.at(9)
         await story.send("look", [THERE[0]], 9)
-        await until(lambda: worker.counters.events == 3)
+        await story.applied([worker])
         story.now_ms = story.at(15)
         await until(lambda: worker.counters.standings["look"][0].seen_ms == story.at(15))
         assert worker.silence.frozen == {}
@@ -197,16 +213,16 @@ async def test_one_quiet_partition_of_several_is_no_stall(story: Story) -> None:
 
 
 async def test_a_restart_keeps_the_moment_and_wakes_no_one(story: Story) -> None:
-    async with story.workers("one") as (worker,):
+    async with story.worker("one") as worker:
         await story.send("look", [HERE[0], THERE[0]], 0)
-        await until(lambda: worker.counters.events == 2)
+        await story.applied([worker])
         story.now_ms = story.at(15)
         await until(lambda: worker.silence.frozen == {"look": story.at(10)})
         story.now_ms = story.at(60)
         await story.send("pay", [HERE[0], THERE[0]], 55)
-        await until(lambda: worker.counters.events == 4)
+        await story.applied([worker])
     story.now_ms = story.at(90)
-    async with story.workers("two") as (worker,):
+    async with story.worker("two") as worker:
         await story.reached([worker], 90)
         assert worker.silence.frozen == {"look": story.at(10)}
         for name, part in ((HERE[0], worker.partitions[0]), (THERE[0], worker.partitions[1])):
