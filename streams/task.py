@@ -100,6 +100,7 @@ class Task:
         self._head: int | None = None
         self._new_models: list[Model] = []
         self._new_stalls: deque[Stall] = deque()
+        self._begun = False
         self._rescoring: deque[_Rescoring] = deque()
         self._unpublished: list[Changes] = []
         self._passed_ms: int | None = None
@@ -202,7 +203,9 @@ class Task:
 
     def _turn(self) -> Output:
         """Freeze and thaw what is to be, in its order, and bring some more customers up to what flows again."""
-        while self._new_stalls and not self.part.sleeps:
+        begins, self._begun = not self._begun, True
+        # Rows that were read back may sleep, and must not wake before it is known what is frozen.
+        while self._new_stalls and (begins or not self.part.sleeps):
             stall = self._new_stalls.popleft()
             if stall.frozen_ms is None:
                 self.part.thaw(stall.source)
