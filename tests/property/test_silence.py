@@ -17,7 +17,7 @@ from streams.engine.plan import build
 from streams.output import Output
 from streams.replay import Record as Incoming
 from streams.replay import Replay
-from tests.generators_records import START, Case, cases
+from tests.generators_records import START, Case, cases, loads
 from tests.oracle_rules import Record, Unreadable, read
 from tests.oracle_silence import Freeze, Pass, Step, Thaw, replay
 from tests.property.test_engine_matches_oracle import EVERYTHING, Said, said
@@ -156,3 +156,93 @@ def test_p5_partitions_do_not_show(quiet: Quiet) -> None:
     expected = oracle(quiet)
     for partitions in (1, 2):
         assert engine(quiet, ALL, partitions) == expected, f"{partitions} partitions"
+
+
+SILENT: Final = loads("""
+catalogue: silent
+timezone: UTC
+sources:
+  look: {topic: look, key: customer, time: at, id: id, accept_late: 30d, fields: {page: [home, help]}}
+  pay: {topic: pay, key: customer, time: at, id: id, fields: {amount: count}}
+features:
+  idle: {source: look, since: last}
+  young: {source: look, since: first}
+  seen: {source: look, count: true, window: 2h}
+  helped: {source: look, count: true, where: page == 'help', window: 1d}
+  days: {source: look, days: true, window: 30d}
+  paid: {source: pay, count: true, window: 6h}
+tags:
+  life: {levels: {active: idle < 12h, cooling: idle < 2d, dormant: otherwise}}
+  busy: {when: seen >= 2}
+  lost: {when: helped >= 2}
+  loyal: {when: days >= 3}
+  old: {when: young >= 3d}
+  buyer: {when: paid >= 1}
+segments:
+  lively: {when: busy and life == 'active'}
+""")
+OF_LOOK: Final = ("busy", "lost", "loyal", "old", "lively")
+
+
+class Stalled(msgspec.Struct, frozen=True):
+    """Records in the order of their times, the moments between which the looks do not come, and the end."""
+
+    records: list[Record]
+    times: list[int]
+    begins: int
+    ends: int
+    until: int
+
+    def steps(self) -> list[Step]:
+        """What happens: the looks of the stall come behind it, in their order."""
+        timed = list(zip(self.times, self.records, strict=True))
+        before = [one for at, one in timed if at < self.begins]
+        during = [(at, one) for at, one in timed if self.begins <= at < self.ends]
+        paid = [one for _, one in during if one.source == "pay"]
+        backlog = [one for _, one in during if one.source == "look"]
+        after = [one for at, one in timed if at >= self.ends]
+        frozen: list[Step] = [*before, Freeze("look", self.begins), *paid, Pass(self.ends), *backlog, Thaw("look")]
+        return [*frozen, *after, Pass(self.until)]
+
+
+@st.composite
+def stalled(draw: DrawFn) -> Stalled:
+    """A few customers' looks and payments, minutes to days apart, and a stall somewhere between them."""
+    clock, records, times = START, list[Record](), list[int]()
+    for number in range(draw(st.integers(4, 40))):
+        clock += draw(st.sampled_from((0, 1, 10 * MINUTE, HOUR, 5 * HOUR, 11 * HOUR, 3 * DAY)))
+        source = draw(st.sampled_from(("look", "look", "pay")))
+        rest = {"page": draw(st.sampled_from(("home", "help")))} if source == "look" else {"amount": 1}
+        value = {"customer": draw(st.sampled_from("abc")), "at": clock, "id": f"n{number}"} | rest
+        records.append(Record(source, msgspec.json.encode(value)))
+        times.append(clock)
+    begins = draw(st.sampled_from(times)) + draw(st.sampled_from((0, 1, HOUR)))
+    ends = begins + draw(st.sampled_from((HOUR, 10 * HOUR, DAY, 20 * DAY)))
+    return Stalled(records, times, begins, ends, max(clock, ends) + draw(st.sampled_from((0, HOUR, 40 * DAY))))
+
+
+def within(part: list[Change], whole: list[Change]) -> bool:
+    """Whether these changes, by their values, come in that order among the others."""
+    turns = iter([(one.old, one.new) for one in whole])
+    return all((one.old, one.new) in turns for one in part)
+
+
+@given(stalled())
+@settings(max_examples=2 * settings().max_examples)
+def test_p5_a_stall_leaves_no_trace_and_makes_no_false_changes(case: Stalled) -> None:
+    calm, stall = (Engine(SILENT, 1, 2) for _ in range(2))
+    calm.take([*case.records, Pass(case.until)], ALL)
+    stall.take(case.steps(), ALL)
+    ends = [{one.customer_id: one for page in run.run.customers() for one in page} for run in (calm, stall)]
+    for customer, expected in ends[0].items():
+        found = ends[1][customer]
+        assert (found.tags, found.segments.keys(), found.status) == (expected.tags, expected.segments.keys(), {})
+        mine = [[one for one in run.changes if one.customer_id == customer] for run in (calm, stall)]
+        if [one.new for one in mine[0] if one.name == "life"] == ["active"]:
+            assert [one.new for one in mine[1] if one.name == "life"] == ["active"]
+            for name in OF_LOOK:
+                calm_ones, stall_ones = ([one for one in some if one.name == name] for some in mine)
+                assert within(stall_ones, calm_ones), name
+        if not any(at >= case.begins and f'"{customer}"'.encode() in (one.value or b"")
+                   for at, one in zip(case.times, case.records, strict=True)):  # fmt: skip
+            assert mine[0] == mine[1]
