@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 
 from aiokafka import AIOKafkaProducer
@@ -30,8 +31,13 @@ class Beginning:
         sender: AIOKafkaProducer,
         counters: Counters,
         engine: Executor,
+        clock: Callable[[], int] = wall_ms,
     ) -> None:
-        """`engine` runs one thing at a time: partitions are touched there only, once they are at work."""
+        """`engine` runs one thing at a time: partitions are touched there only, once they are at work.
+
+        `clock` is the wall's, UTC ms.
+        """
+        self._clock = clock
         self._settings, self._plan, self._cluster = settings, plan, cluster
         self._sender, self._counters, self._engine = sender, counters, engine
 
@@ -46,8 +52,10 @@ class Beginning:
         ends = {} if marker is None else marker.outputs
         definitions = {target.name: definition(catalogue, target) for target in catalogue.targets}
         emitter = Emitter(self._sender, self._cluster, number, f"/livetags/{catalogue.name}", ends, definitions)
-        reaching = Reaching(catalogue, part, wall_ms if self._settings.clock is Clock.WALL else None)
-        records = self._settings.run_records
-        task = Task(part, number, catalogue.sources, emitter, self._counters, records, reaching, self._engine)
+        reaching = Reaching(catalogue, part, self._clock if self._settings.clock is Clock.WALL else None)
+        task = Task(
+            part, number, catalogue.sources, emitter, self._counters, self._settings.run_records, reaching,
+            self._engine, self._clock,
+        )  # fmt: skip
         task.resume(reaching.resume(recovered.kept[TRIGGERS], behind))
         return task

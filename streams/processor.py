@@ -32,6 +32,7 @@ from streams.intake import Intake, readable
 from streams.merge import Merge, Piece, as_given
 from streams.output import Dirty, Output, Overview, Rescored
 from streams.say import Anchoring, Sayer
+from streams.standstill import Standstill
 from streams.written import Customers
 
 JSON = dict[str, Any]
@@ -55,7 +56,8 @@ class Partition:
         self.plan, self.partition, self.partitions, self.keyed = plan, partition, partitions, keyed
         self._lock = threading.Lock()
         self.arena = Arena(plan)
-        self.sayer = Sayer(plan, self.arena)
+        self._still = Standstill(plan)
+        self.sayer = Sayer(plan, self.arena, self._still)
         self._numbers = {source.name: number for number, source in enumerate(catalogue.sources)}
         # A record without an id is named by its hash, which says so itself.
         self._prefixes = [f"{source.name}:" if source.id else source.name for source in catalogue.sources]
@@ -80,7 +82,7 @@ class Partition:
             changes=np.zeros(_CHANGES + len(tables.rules), dtype=kernel.CHANGE),
             because=np.zeros(_CHANGES * 4 + len(tables.because)),
             used=np.zeros(2, dtype=np.int64),
-            desk=desk(tables, names, self._models),
+            desk=desk(tables, names, self._models, self._still.freeze),
             notes=scoring.notes(tables, _NOTED),
             scratch=Scratch(
                 np.full(self.plan.columns + SPARE, np.nan), np.zeros(len(tables.wheres) + 1, dtype=np.bool_)
@@ -131,7 +133,7 @@ class Partition:
         return output
 
     def feed(self, records: Iterable[tuple[str, Incoming]], timers: int | None = None) -> Output:
-        """Apply records in the order given, whatever their times: for replays in arrival order; `timers` as in `run`."""
+        """Apply records in the order given, whatever their times; `timers` as in `run`."""
         piece = as_given([(self._numbers[source], record) for source, record in records], self._intake.decode)
         output = self._begun()
         if piece is not None:
@@ -158,7 +160,7 @@ class Partition:
         start = 0
         while start < count:
             start = kernel.apply_batch(
-                self.plan.tables, self.arena.state, batch, verdict, start, self.plan.skew_ms, self._due_ms, self._out
+                self._still.tables, self.arena.state, batch, verdict, start, self.plan.skew_ms, self._due_ms, self._out
             )
             if start < count:
                 self._drain(output, anchors)
@@ -228,7 +230,7 @@ class Partition:
         """Let everything happen that is due at or before `limit`, or the first `most` of it."""
         more, left = True, _ENDLESS if most is None else most
         while more and left > 0:
-            more = kernel.fire_due(self.plan.tables, self.arena.state, self._out, limit, min(left, _TIMERS))
+            more = kernel.fire_due(self._still.tables, self.arena.state, self._out, limit, min(left, _TIMERS))
             left -= _TIMERS
             self._drain(output, anchors)
         self._drain(output, anchors)  # what records made, where no timer may fire
@@ -285,9 +287,45 @@ class Partition:
         with self._lock:
             self._fire(floor, output, lambda _: [])
             while first < end:
-                first = kernel.rescore(self.plan.tables, self.arena.state, self._out, first, end, floor)
+                first = kernel.rescore(self._still.tables, self.arena.state, self._out, first, end, floor)
                 self._drain(output, lambda _: [anchor])
         return Rescored(output, first, first < len(self.arena))
+
+    @property
+    def frozen(self) -> dict[str, int]:
+        """The frozen sources, and since when (UTC ms)."""
+        return dict(self._still.since)
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether rows are still to be woken; no other source may freeze or thaw before that."""
+        return self._still.asleep is not None
+
+    def freeze(self, source: str, since_ms: int) -> None:
+        """Read a source's features as of then from now on, and let what its time would bring wait (P5)."""
+        with self._lock:
+            if self._still.stop(source, since_ms):
+                self.sayer.tell()
+
+    def thaw(self, source: str) -> None:
+        """Let a frozen source flow again; `wake` then brings the customers up to it."""
+        with self._lock:
+            if self._still.go(source):
+                self.sayer.tell()
+
+    def wake(self, most: int = _TIMERS) -> Output:
+        """Bring the next customers up to the sources that flow again; there may be more then (`sleeps`)."""
+        output, first, still = self._begun(), self._still.asleep, self._still
+        if first is not None:
+            end = min(first + most, len(self.arena))
+            with self._lock:
+                while first < end:
+                    first = kernel.wake(still.tables, self.arena.state, self._out, first, end, still.said_since)
+                    self._drain(output, lambda _: [])
+                still.woken(first, len(self.arena))
+                reached = int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms))
+                self._fire(max(reached, self._due_ms), output, lambda _: [], most)
+        return output
 
     @property
     def watermark(self) -> int | None:
@@ -337,7 +375,8 @@ class Partition:
         self.arena.index()
         if len(slots):
             codec.decode(rows, self.arena.state.rows, slots, self.plan.rows.empty)
-            kernel.set_due_of(self.plan.tables, self.arena.state, first, len(self.arena), self._out)
+            self._still.loaded(self.arena.state.rows[slots])
+            kernel.set_due_of(self._still.tables, self.arena.state, first, len(self.arena), self._out)
             for name, column in self.plan.rows.newest.items():
                 self._reached(self._numbers[name], int(self.arena.state.rows[slots, column].max()))
 
@@ -369,8 +408,8 @@ class Partition:
         if slot is None or self.arena.state.rows[slot, NOW] == MISSING:
             return None
         with self._lock:
-            row = self.arena.state.rows[slot].copy()
-        return explain(self.plan, row)
+            row, freeze = self.arena.state.rows[slot].copy(), self._still.now()
+        return explain(self.plan, row, freeze)
 
     def holds(self, name: str, customer: str) -> bool | None:
         """What a boolean tag, segment or stored feature says of a customer now; None where that is not known."""

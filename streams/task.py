@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from schemas.catalogue import Source
+from schemas.silence import Stall
 from schemas.sources import Incoming
 from schemas.topics import Role
 from streams.cluster import Cluster
@@ -35,6 +36,7 @@ FIRST_ROW_BYTES = 600
 RESCORED_AT_ONCE = 2_048
 TIMERS_AT_ONCE = 2_048
 """How many customers time may change before records have their turn again (P4)."""
+WOKEN_AT_ONCE = 2_048
 T = TypeVar("T")
 
 
@@ -90,13 +92,18 @@ class Task:
         run_records: int,
         reaching: Reaching,
         engine: Executor,
+        clock: Callable[[], int] = wall_ms,
     ) -> None:
+        """`clock` is the wall's, UTC ms."""
+        self._clock = clock
         self.busy, self.arrived = asyncio.Lock(), asyncio.Event()
         self._engine, self._reaching = engine, reaching
         self._timers = TIMERS_AT_ONCE if reaching.live else None
         self._inbox: list[_Received] = []
         self._head: int | None = None
         self._new_models: list[Model] = []
+        self._new_stalls: deque[Stall] = deque()
+        self._begun = False
         self._rescoring: deque[_Rescoring] = deque()
         self._unpublished: list[Changes] = []
         self._passed_ms: int | None = None
@@ -139,7 +146,7 @@ class Task:
                 records = [record for record in records if record.offset >= expected]
             self._inbox.append(_Received(source.name, records))
             if batch.records:
-                self._counters.received(source.name, self.number, batch.records[-1].timestamp, wall_ms())
+                self._counters.received(source.name, self.number, batch.records[-1].timestamp, self._clock())
             self._expected[source.name] = batch.end
             self.more = True
             self.arrived.set()
@@ -155,19 +162,22 @@ class Task:
         inbox, self._inbox = self._inbox, []
         models, self._new_models = self._new_models, []
         outputs = await self._in_engine(self._work, inbox, ended, models)
-        self.more = outputs[0].more or bool(self._rescoring) or bool(self._inbox)
+        waits = self._rescoring or self._inbox or self._new_stalls or self.part.sleeps
+        self.more = any(output.more for output in outputs) or bool(waits)
         applied = [self._take(output) for output in outputs]
         self._say(self._reaching.advance(self._head))
         return any(applied)
 
     def _work(self, inbox: list[_Received], ended: dict[str, bool], models: list[Model]) -> list[Output]:
         """What a step does in the engine's thread."""
+        outputs = [self._turn()]
         for received in inbox:
             self.part.push(received.source, received.records)
         for source, at_end in ended.items():
-            self.part.ended(source, at_end)
+            # Nobody waits for a source that is frozen: what it brings is late anyhow.
+            self.part.ended(source, at_end or source in self.part.frozen)
         stop = self._reaching.stops_at(self.part.head())
-        outputs = [self.part.run(self._run_records, stop, self._timers)]
+        outputs.append(self.part.run(self._run_records, stop, self._timers))
         self._head = self.part.head()
         for model in models:
             if model.snapshot is None:
@@ -188,6 +198,24 @@ class Task:
         self.more = True
         self.arrived.set()
 
+    def stall(self, stall: Stall) -> None:
+        """Freeze a source, or let it flow again, from the next step on."""
+        self._new_stalls.append(stall)
+        self.more = True
+        self.arrived.set()
+
+    def _turn(self) -> Output:
+        """Freeze and thaw what is to be, in its order, and bring some more customers up to what flows again."""
+        begins, self._begun = not self._begun, True
+        # Rows that were read back may sleep, and must not wake before it is known what is frozen.
+        while self._new_stalls and (begins or not self.part.sleeps):
+            stall = self._new_stalls.popleft()
+            if stall.frozen_ms is None:
+                self.part.thaw(stall.source)
+            else:
+                self.part.freeze(stall.source, stall.frozen_ms)
+        return self.part.wake(WOKEN_AT_ONCE)
+
     def _rescore(self) -> Output:
         """Bring some more customers up to the models: to the newest, which the older ones' round is left for."""
         while len(self._rescoring) > 1:
@@ -205,8 +233,11 @@ class Task:
         self._say(self._reaching.advance())
 
     async def advance(self, to_ms: int, lane: Lane) -> None:
-        """Let time pass where every source is read to its end. To be called with `busy` held."""
-        if all(lane.at_end(self._places[s.name]) and not self._queued(s.name) for s in self._sources):
+        """Let time pass where every source that flows is read to its end. To be called with `busy` held."""
+        if self._new_stalls or self.part.sleeps:
+            return
+        flowing = [source.name for source in self._sources if source.name not in self.part.frozen]
+        if all(lane.at_end(self._places[name]) and not self._queued(name) for name in flowing):
             self._passed_ms = to_ms
             self._take(await self._in_engine(self.part.advance, to_ms, self._timers))
             if self.part.overdue:
@@ -271,7 +302,7 @@ class Task:
             self._counted[source.name] = done
             self._counters.lag(source.name, self.number, None if behind is None else behind + queued, at_end)
             self._counters.stands(
-                source.name, self.number, self.part.newest(source.name), self._watermark, done, wall_ms()
+                source.name, self.number, self.part.newest(source.name), self._watermark, done, self._clock()
             )
         self._counters.holds(self.number, len(self.part.arena), self.part.arena.timers())
 
@@ -291,7 +322,7 @@ class Task:
         """Note how old changes were when they went out; only those that a record just made tell."""
         for changes in self._unpublished:
             fresh = changes.fresh()
-            self._counters.published(changes.rules[fresh], changes.at[fresh], wall_ms())
+            self._counters.published(changes.rules[fresh], changes.at[fresh], self._clock())
         self._unpublished.clear()
 
     def flush_due(self, rule: FlushRule, now_s: float) -> bool:

@@ -45,6 +45,9 @@ def warm(plan: Plan) -> None:
     for target in plan.catalogue.targets:
         part.adopt(_model(target))
     part.rescore(0, "")
+    part.freeze(plan.catalogue.sources[0].name, AT_MS)
+    part.thaw(plan.catalogue.sources[0].name)
+    part.wake()
     dirty = part.take_dirty()
     Partition(plan, keyed=False).load(dirty.customers, dirty.rows)
 

@@ -19,6 +19,7 @@ from streams.engine.layout import NEVER, NOW
 from streams.engine.machine import run_program
 from streams.engine.plan import Plan, pack, registers_of, rule_exprs, word_code
 from streams.engine.program import Programs
+from streams.engine.spans import Freeze, nothing_frozen
 
 MOST_MOMENTS: Final = 2_000
 
@@ -39,23 +40,27 @@ class Explanation(msgspec.Struct, frozen=True):
     flips: str
 
 
-def explain(plan: Plan, row: NDArray[np.int64]) -> list[Explanation]:
-    """The explanation of every tag (in the catalogue's order), then every segment, at the row's now."""
-    return _Explainer(plan, row).all()
+def explain(plan: Plan, row: NDArray[np.int64], freeze: Freeze | None = None) -> list[Explanation]:
+    """The explanation of every tag (in the catalogue's order), then every segment, at the row's now.
+
+    Without `freeze` every source flows.
+    """
+    return _Explainer(plan, row, nothing_frozen(plan.tables) if freeze is None else freeze).all()
 
 
 class _Explainer:
-    def __init__(self, plan: Plan, row: NDArray[np.int64]) -> None:
+    def __init__(self, plan: Plan, row: NDArray[np.int64], freeze: Freeze) -> None:
         self.plan, self.catalogue, self.row = plan, plan.catalogue, row
         self.views = row, row.view(np.int32), row.view(np.float64)
         self.now = int(row[NOW])
         self.places = {name: index for index, name in enumerate(plan.said)}
         self.names = registers_of(self.catalogue)
-        self.desk = desk(plan.tables, len(self.names))
+        self.tables = plan.apart if freeze.on[0] else plan.tables
+        self.desk = desk(plan.tables, len(self.names), None, freeze)
         self.registers = self.desk.registers
         self.turns = self._turns()
-        evaluate(plan.tables, self.now, *self.views, False, self.desk)
-        read_all(plan.tables, self.now, *self.views, self.desk)
+        evaluate(self.tables, self.now, *self.views, False, self.desk)
+        read_all(self.tables, self.now, *self.views, self.desk)
 
     def all(self) -> list[Explanation]:
         items: list[Tag | Segment] = [*self.catalogue.tags, *self.catalogue.segments]
@@ -110,10 +115,10 @@ class _Explainer:
         held = [(int(self.row[self.plan.rows.said[name] + 1]) >> 4) - 1 for name in self.plan.said]
         at = self.now
         for _ in range(MOST_MOMENTS):
-            at = evaluate(self.plan.tables, at, *self.views, False, self.desk)
+            at = evaluate(self.tables, at, *self.views, False, self.desk)
             if at == NEVER:
                 break
-            evaluate(self.plan.tables, at, *self.views, False, self.desk)
+            evaluate(self.tables, at, *self.views, False, self.desk)
             after = self.desk.codes.tolist()
             for index, code in enumerate(held):
                 if index not in found and after[index] != code:

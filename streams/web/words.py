@@ -88,6 +88,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "behind": ("behind", "积压"),
     "unread": ("nobody reads it", "无人读取"),
     "unknown": ("not known yet", "尚不清楚"),
+    "frozen_at": ("read as of {}", "按 {} 的数据计算"),
     "newest_ago": ("newest event {} ago", "最新事件在{}前"),
     "received_ago": ("last record {} ago", "最近记录在{}前"),
     "lag": ("{} behind", "积压 {}"),

@@ -10,9 +10,10 @@ import pytest
 from schemas.catalogue import Catalogue
 from schemas.freshness import Freshness, Promise, SourceFreshness, SourceState, TagFreshness, WorkerState
 from schemas.loading import loads
+from schemas.resting import sources_of
 from schemas.status import Clock, PlaceStatus, TagStatus, WorkerStatus
 from streams.ages import BOUNDS_MS
-from streams.freshness import FORGOTTEN_AFTER_MS, report, sources_of
+from streams.freshness import FORGOTTEN_AFTER_MS, report
 
 NOW = 1_735_700_000_000
 MINUTE = 60_000
