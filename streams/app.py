@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import gc
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,10 +24,12 @@ from streams.agents import ingest
 from streams.ages import Ages
 from streams.beginning import Beginning, tuning
 from streams.broker import BrokerError
+from streams.closing import within
 from streams.cluster import Cluster, StateRefused, prepare
 from streams.config import Clock, Settings, wall_ms
 from streams.control import Control
 from streams.counters import Counters
+from streams.cuts import FIRST_PARTITION, Cut, Followed
 from streams.emit import producer
 from streams.engine import plan
 from streams.heartbeat import Heartbeat
@@ -45,7 +47,6 @@ GC_EVERY = 100_000
 MERGE_WAIT_S = 0.003
 TICK_S = 1.0
 FLUSH_WITHIN_S = 6.0
-CLOSE_WITHIN_S = 1.0
 CAUGHT_UP_WITHIN_S = 10.0
 
 
@@ -77,6 +78,7 @@ class Worker:
         self.counters = Counters([source.name for source in catalogue.sources], settings.recent, ages)
         self.heartbeat: Heartbeat | None = None
         self._models = Models(catalogue, settings.group(catalogue.name))
+        self._cuts = Followed(catalogue, settings.group(catalogue.name))
         self.cluster: Cluster
         self._rebuild, self._file = rebuild, file
         self._sender: AIOKafkaProducer
@@ -137,7 +139,7 @@ class Worker:
             self.settings, self.catalogue, self.plan.fingerprint, rebuild=self._rebuild, file=self._file
         )
         self._sender = producer(self.cluster.address, idempotent=not self.cluster.embedded)
-        self._opened.push_async_callback(_within, self._sender.stop)
+        self._opened.push_async_callback(within, self._sender.stop)
         await self._sender.start()
         await self._follow()
         self._tables = Tables(self.cluster, self._sender, self._file)
@@ -152,7 +154,7 @@ class Worker:
         )
         self._lane.on_revoked(self._revoked)
         ingest.define(self._lane, self._receive, self._fail)
-        self._opened.push_async_callback(_within, self._lane.app.stop)
+        self._opened.push_async_callback(within, self._lane.app.stop)
 
     async def _follow(self) -> None:
         """Read what all workers agree on: models, and how far the others are."""
@@ -162,8 +164,10 @@ class Worker:
         control.follow(self.heartbeat.statuses.on_record)
         control.follow(self._models.on_record)
         self._models.follow(self._adopt)
+        control.follow(self._cuts.on_record)
+        self._cuts.follow(control.put, self._measure)
         self._opened.push_async_callback(control.stop)
-        self._opened.push_async_callback(_within, control.drained)
+        self._opened.push_async_callback(within, control.drained)
         self._opened.callback(self.heartbeat.stopped)
         await control.start()
         # Scores of a moment ago are to be had before the first event is scored; a control that can't be read holds up
@@ -177,6 +181,11 @@ class Worker:
         self.counters.scores(model.target, model.snapshot)
         for task in self._tasks.values():
             task.adopt(model)
+
+    def _measure(self, cut: Cut) -> None:
+        """Measure by new cut-points."""
+        for task in self._tasks.values():
+            task.measure(cut)
 
     async def stop(self) -> None:
         """Finish what is at work, flush, commit and close; what is queued is read again next time.
@@ -265,6 +274,7 @@ class Worker:
             self._tasks[number] = task = self._begin.task(number, one, behind[number])
             for model in self._models.held():
                 task.adopt(model)
+            self._cuts.serve(task)
             self._spawn(self._drive(task))
 
     def _drop(self, numbers: set[int]) -> None:
@@ -328,6 +338,7 @@ class Worker:
                     if self.settings.clock is Clock.WALL:
                         await task.advance(wall_ms() - self._skew_ms, self._lane)
                     task.observe(self._lane)
+            self._cuts.tick(FIRST_PARTITION in self._tasks, time.monotonic())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._halt.wait(), TICK_S)
 
@@ -374,13 +385,6 @@ class Worker:
                 await started
             failure.result()
         await started
-
-
-async def _within(close: Callable[[], Awaitable[None]]) -> None:
-    """Close something, or leave it where it hangs on a broker that is gone."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(CLOSE_WITHIN_S):
-            await close()
 
 
 def build(settings: Settings, catalogue: Catalogue, *, rebuild: bool = False, file: str = "CATALOGUE") -> Worker:

@@ -6,18 +6,21 @@ Everything of a partition is here and nothing else is: `streams.app` feeds it fr
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.learning import ModelSnapshot
+from schemas.population import CutPoints, Population
 from schemas.records import CustomerTags, LateEvent
 from schemas.sources import MISSING, Bad, Incoming, Reason
 from schemas.values import iso
 from streams.arena import Arena
 from streams.asking import Asker
+from streams.census import PartitionCensus
+from streams.columns import arranged, columns
 from streams.engine import codec, kernel, scoring
 from streams.engine.apply import Batch, Scratch
 from streams.engine.evaluate import desk
@@ -28,7 +31,8 @@ from streams.engine.machine import SPARE
 from streams.engine.plan import Plan
 from streams.engine.tables import no_models
 from streams.intake import Intake, readable
-from streams.merge import Merge, Piece, Run
+from streams.merge import Merge, Piece
+from streams.models import take_in
 from streams.output import Dirty, Output, Overview, Rescored
 from streams.say import Anchoring, Sayer
 from streams.written import Customers
@@ -66,6 +70,8 @@ class Partition:
         self._candidate = ""
         self._profiles = np.array([plan.rows.newest[s.name] for s in catalogue.sources if s.profile], dtype=np.int64)
         self._empty_codes = plan.rows.empty[plan.tables.rules["said"] + 1] >> 4
+        self.census = PartitionCensus(plan, self.arena)
+        self.merger: Callable[[list[Population]], list[CutPoints]] | None = None  # where all customers are here
         self._models = no_models(plan.tables)
         self.models: dict[str, ModelSnapshot] = {}
         self._out = self._make_out()
@@ -77,7 +83,7 @@ class Partition:
             changes=np.zeros(_CHANGES + len(tables.rules), dtype=kernel.CHANGE),
             because=np.zeros(_CHANGES * 4 + len(tables.because)),
             used=np.zeros(2, dtype=np.int64),
-            desk=desk(tables, names, self._models),
+            desk=desk(tables, names, self._models, self.census.cuts),
             notes=scoring.notes(tables, _NOTED),
             scratch=Scratch(
                 np.full(self.plan.columns + SPARE, np.nan), np.zeros(len(tables.wheres) + 1, dtype=np.bool_)
@@ -118,25 +124,10 @@ class Partition:
 
     def feed(self, records: Iterable[tuple[str, Incoming]]) -> Output:
         """Apply records in the order given, whatever their times: for replays in arrival order."""
-        given: list[list[Incoming]] = [[] for _ in self._numbers]
-        order: list[tuple[int, int]] = []
-        for source, record in records:
-            number = self._numbers[source]
-            order.append((number, len(given[number])))
-            given[number].append(record)
-        runs: dict[int, Run] = {}
-        places: list[dict[int, int]] = [{} for _ in given]
-        for number, some in enumerate(given):
-            if some:
-                decoded = self._intake.decode(number, some)
-                runs[number] = Run(decoded, some, decoded.times)
-                places[number] = {int(index): place for place, index in enumerate(decoded.index)}
-        numbers = {number: i for i, number in enumerate(runs)}
-        good = [(numbers[n], places[n][i]) for n, i in order if i in places[n]]
+        piece = arranged(((self._numbers[source], record) for source, record in records), self._intake.decode)
         output = self._begun()
-        if good:
-            both = np.array(good, dtype=np.int64)
-            output.join(self._apply(Piece(both[:, 0], both[:, 1], list(runs.values()), list(runs))))
+        if piece is not None:
+            output.join(self._apply(piece))
         return output
 
     def _begun(self) -> Output:
@@ -163,34 +154,15 @@ class Partition:
             )
             if start < count:
                 self._drain(output, anchors)
+                self._count(self.watermark, output)
+        self._count(self.watermark, output)
         self._fire(int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms)), output, anchors)
         self._account(piece, verdict, output)
         return output
 
     def _batch(self, piece: Piece) -> Batch:
         """The merged records as columns, every customer with a slot."""
-        count = len(piece.order)
-        batch = Batch(
-            source=np.array(piece.numbers, dtype=np.int64)[piece.order],
-            slot=np.empty(count, dtype=np.int64),
-            time=np.empty(count, dtype=np.int64),
-            id=np.empty(count, dtype=np.int64),
-            removed=np.zeros(count, dtype=np.bool_),
-            values=np.full((count, self.plan.columns), MISSING, dtype=np.int64),
-            reals=np.empty((0, self.plan.columns)),
-        )
-        for i, run in enumerate(piece.runs):
-            at = np.flatnonzero(piece.order == i)
-            if not len(at):
-                continue
-            if run.slots is None:
-                run.slots = self._give_slots(run.decoded.customers)
-            places, decoded = piece.places[at], run.decoded
-            batch.slot[at] = run.slots[places]
-            batch.time[at], batch.id[at] = decoded.times[places], decoded.id_hashes[places]
-            batch.removed[at] = decoded.removed[places]
-            batch.values[at, : decoded.values.shape[1]] = decoded.values[places]
-        return batch._replace(reals=batch.values.view(np.float64))
+        return columns(piece, self.plan.columns, self._give_slots)
 
     def _give_slots(self, customers: list[str]) -> NDArray[np.int64]:
         first = len(self.arena)
@@ -257,26 +229,50 @@ class Partition:
         """Let time pass: every timer due at or before `to_ms` fires."""
         output = self._begun()
         with self._lock:
+            self._count(to_ms, output)
             self._fire(to_ms, output, lambda _: [])
         return output
+
+    def _count(self, reached_ms: int | None, output: Output) -> None:
+        """Count the customers where a refresh of quantile tags is due."""
+        for refresh in self.census.due(reached_ms):
+            self._drain(output, lambda _: [])
+            self._fire(refresh.at_ms, output, lambda _: [])
+            found = self.census.populations(refresh, self.partition, self.partitions)
+            output.populations += found
+            for points in [] if self.merger is None else self.merger(found):
+                if self.adopt_cuts(points):
+                    self._recut(0, len(self.arena), f"{points.tag}/{points.version}", refresh.at_ms, output)
+
+    def adopt_cuts(self, points: CutPoints) -> bool:
+        """Measure by these cut-points; whether all customers are to be brought up to them (`recut`) before others."""
+        if not self.census.adopt(points):
+            return False
+        self.sayer.status.pop(points.tag, None)
+        return True
+
+    def recut(self, first: int, anchor: str, most: int = _TIMERS) -> Rescored:
+        """Bring the next customers up to the cut-points in force; `anchor` as of `rescore`."""
+        output, floor = self._begun(), self.watermark
+        with self._lock:
+            end = min(first + most, len(self.arena))
+            self._recut(first, end, anchor, MISSING if floor is None else floor, output)
+        return Rescored(output, end, end < len(self.arena))
+
+    def _recut(self, first: int, end: int, anchor: str, floor: int, output: Output) -> None:
+        while first < end:
+            first = kernel.recut(self.plan.tables, self.arena.state, self._out, first, end, floor)
+            self._drain(output, lambda _: [anchor])
+        if end >= len(self.arena):
+            self.census.settle()
 
     def adopt(self, snapshot: ModelSnapshot) -> bool:
         """Score with this model from now on, where it is another one that may be shown; whether it is.
 
         `rescore` then brings the customers up to it.
         """
-        names = [target.name for target in self.plan.catalogue.targets]
-        held = self.models.get(snapshot.target)
-        if snapshot.target not in names or not snapshot.ready or held == snapshot:
+        if not take_in(self.plan, self._models, self.models, snapshot):
             return False
-        index = names.index(snapshot.target)
-        target = self.plan.catalogue.targets[index]
-        if tuple(snapshot.features) != target.features:
-            return False
-        first, end = self.plan.tables.targets[index][["inputs", "inputs_end"]].tolist()
-        self._models.weights[first:end], self._models.means[first:end] = snapshot.weights, snapshot.means
-        self._models.bias[index], self._models.ready[index] = snapshot.bias, True
-        self.models[snapshot.target] = snapshot
         self.sayer.ready(snapshot.target)
         return True
 
@@ -323,7 +319,12 @@ class Partition:
         """The watermark's state, for the marker."""
         confirmed, candidate, slot = (int(value) for value in self.arena.state.clock)
         customer = self.arena.customers[slot] if slot >= 0 else self._candidate
-        return {"confirmed": confirmed, "candidate": candidate, "customer": customer}
+        return {"confirmed": confirmed, "candidate": candidate, "customer": customer, **self.census.kept()}
+
+    def measure(self, clock_state: JSON) -> None:
+        """Go on with the cut-points of a marker; before its rows are loaded."""
+        for tag in self.census.restore(clock_state):
+            self.sayer.status.pop(tag, None)
 
     def restore(self, positions: dict[str, int], clock_state: JSON) -> None:
         """Go on from a marker; the rows are loaded already."""
@@ -331,6 +332,7 @@ class Partition:
         slot = self.arena.slots.get(clock_state["customer"], -1)
         self.arena.state.clock[:] = (clock_state["confirmed"], clock_state["candidate"], slot)
         self._candidate = clock_state["customer"]
+        self.census.due(self.watermark)
 
     def load(self, customers: list[bytes], rows: list[bytes]) -> None:
         """Take rows that were written by `take_dirty`; each customer once.
@@ -377,8 +379,8 @@ class Partition:
         if slot is None or self.arena.state.rows[slot, NOW] == MISSING:
             return None
         with self._lock:
-            row = self.arena.state.rows[slot].copy()
-        return explain(self.plan, row)
+            row, cuts = self.arena.state.rows[slot].copy(), self.census.of_slot(slot)
+        return explain(self.plan, row, cuts, self.census.held)
 
     def holds(self, name: str, customer: str) -> bool | None:
         """What a boolean tag, segment or stored feature says of a customer now; None where that is not known."""

@@ -16,13 +16,16 @@ from typing import Any, TypeVar
 import msgspec
 
 from schemas.catalogue import Source
+from schemas.population import Population
 from schemas.sources import Incoming
 from schemas.topics import Role
 from streams.cluster import Cluster
 from streams.config import wall_ms
 from streams.counters import Counters
+from streams.cuts import Cut
 from streams.emit import Emitter
 from streams.lane import Batch, Lane, Place
+from streams.measuring import Measuring
 from streams.models import Model
 from streams.output import Dirty, Output
 from streams.processor import Partition
@@ -94,6 +97,9 @@ class Task:
         self._inbox: list[_Received] = []
         self._head: int | None = None
         self._new_models: list[Model] = []
+        self._new_cuts: list[Cut] = []
+        self._measuring = Measuring(part)
+        self.publish: Callable[[list[Population]], None] | None = None
         self._rescoring: deque[_Rescoring] = deque()
         self._unpublished: list[Changes] = []
         self._passed_ms: int | None = None
@@ -151,13 +157,16 @@ class Task:
         ended = {source.name: lane.at_end(self._places[source.name]) for source in self._sources}
         inbox, self._inbox = self._inbox, []
         models, self._new_models = self._new_models, []
-        outputs = await self._in_engine(self._work, inbox, ended, models)
-        self.more = outputs[0].more or bool(self._rescoring) or bool(self._inbox)
+        cuts, self._new_cuts = self._new_cuts, []
+        outputs = await self._in_engine(self._work, inbox, ended, models, cuts)
+        self.more = outputs[0].more or bool(self._rescoring) or self._measuring.at_work or bool(self._inbox)
         applied = [self._take(output) for output in outputs]
         self._say(self._reaching.advance(self._head))
         return any(applied)
 
-    def _work(self, inbox: list[_Received], ended: dict[str, bool], models: list[Model]) -> list[Output]:
+    def _work(
+        self, inbox: list[_Received], ended: dict[str, bool], models: list[Model], cuts: list[Cut]
+    ) -> list[Output]:
         """What a step does in the engine's thread."""
         for received in inbox:
             self.part.push(received.source, received.records)
@@ -173,7 +182,8 @@ class Task:
                 self._rescoring.append(_Rescoring(str(model.offset)))
         if self._rescoring:
             outputs.append(self._rescore())
-        return outputs
+        self._measuring.take_all(cuts)
+        return outputs + self._measuring.step()
 
     async def _in_engine(self, call: Callable[..., T], *args: Any) -> T:
         """Call something that touches the partition, while nothing else does."""
@@ -182,6 +192,12 @@ class Task:
     def adopt(self, model: Model) -> None:
         """Score with this model from the next step on; the customers are brought up to it slice by slice."""
         self._new_models.append(model)
+        self.more = True
+        self.arrived.set()
+
+    def measure(self, cut: Cut) -> None:
+        """Measure by these cut-points from a later step on; the customers are brought up to them slice by slice."""
+        self._new_cuts.append(cut)
         self.more = True
         self.arrived.set()
 
@@ -221,6 +237,8 @@ class Task:
         self._emitter.add(output.late)
         self._emitter.add_examples(output.examples)
         self._counters.take(output)
+        if output.populations and self.publish is not None:
+            self.publish(output.populations)
         for changes in output.written:
             self._say(self._reaching.consider(changes))
         touched = output.applied + output.superseded + sum(map(len, output.written)) + len(output.examples)

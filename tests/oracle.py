@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from schemas import rules
-from schemas.catalogue import Aggregation, Catalogue, Category, Levels, Segment, Tag, When
+from schemas.catalogue import Aggregation, Catalogue, Category, Code, Levels, Quantiles, Segment, Tag, When
 from schemas.durations import HOUR
 from schemas.records import Cause, Change, CustomerTags, LateEvent, SegmentChange, TagChange, Value, change_id
 from schemas.rules import Expr
@@ -222,7 +222,16 @@ class Oracle:
             case Category(of=of):
                 value = names[of]
                 return value if isinstance(value, str) else None
+            case Code(of=parts):
+                words = [names[part] for part in parts]
+                short = all(len(value) == 1 for part in parts for value in self.values(part))
+                return None if None in words else ("" if short else "-").join(map(str, words))
         return None  # quantiles and scores are `warming`
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """What a tag or a feature with words for values may say."""
+        features = {feature.name: feature.values for feature in self.catalogue.features}
+        return features[name] if name in features else self.catalogue.tag(name).values
 
     def change(
         self,
@@ -271,6 +280,8 @@ def _conditions(thing: Tag | Segment) -> list[Expr]:
             return [rule]
         case Tag(rule=Levels(rules=conditions)):
             return [rule for rule in conditions if rule is not None]
+        case Tag(rule=Quantiles(population=population)):
+            return [population] if population is not None else []
     return []
 
 
@@ -298,4 +309,7 @@ def _names_used(thing: Tag | Segment) -> list[str]:
     """The features and tags that a rule names, in the order of their first appearance."""
     if isinstance(thing, Tag) and isinstance(thing.rule, Category):
         return [thing.rule.of]
-    return list(dict.fromkeys(name.name for rule in _conditions(thing) for name in rules.names_in(rule)))
+    if isinstance(thing, Tag) and isinstance(thing.rule, Code):
+        return list(thing.rule.of)
+    first = [thing.rule.of] if isinstance(thing, Tag) and isinstance(thing.rule, Quantiles) else []
+    return list(dict.fromkeys([*first, *(name.name for rule in _conditions(thing) for name in rules.names_in(rule))]))

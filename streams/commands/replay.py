@@ -136,6 +136,8 @@ def _run(catalogue: Catalogue, records: Iterator[Record], out: Path, until_ms: i
     if until_ms is not None:
         writer.take(run.advance(until_ms))
     writer.close(run)
+    cut_points = list(run.parts[0].census.held.values())
+    (out / "cut-points.json").write_bytes(msgspec.json.format(msgspec.json.encode(cut_points)))
     overview = run.parts[0].overview()
     return Summary(
         catalogue=catalogue.name,

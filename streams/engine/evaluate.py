@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from streams.engine.compiling import compiled, inlined
 from streams.engine.layout import MISSING, NEVER, NOW, StoreKind
 from streams.engine.machine import SPARE, run_program
+from streams.engine.quantiles import Cuts, next_cut, no_cuts, quantile_code
 from streams.engine.scoring import next_midnight, score_levels, scored
 from streams.engine.tables import FeatureKind, Models, RuleKind, Tables, no_models
 
@@ -22,6 +23,7 @@ _COUNT, _SUM, _MIN, _MAX, _VALUES = (int(StoreKind[n]) for n in ("COUNT", "SUM",
 _MEAN, _DAYS, _DISTINCT, _TOP = (int(FeatureKind[n]) for n in ("MEAN", "DAYS", "DISTINCT", "TOP"))
 _STORED, _SINCE, _COMPUTE = int(FeatureKind.STORED), int(FeatureKind.SINCE), int(FeatureKind.COMPUTE)
 _WHEN, _LEVELS, _CATEGORY, _SCORE = (int(RuleKind[n]) for n in ("WHEN", "LEVELS", "CATEGORY", "SCORE"))
+_QUANTILE, _CODE = int(RuleKind.QUANTILE), int(RuleKind.CODE)
 _PROFILE = int(StoreKind.PROFILE)
 Words: TypeAlias = NDArray[np.int64]
 Halves: TypeAlias = NDArray[np.int32]
@@ -40,7 +42,7 @@ class Desk(NamedTuple):
         Shape (tags + segments + 1,): the value of each, -1 for missing; last, how many differ from what the row says.
     spans
         Shape (windows, 5): where each window stands (`FIRST` to `NEW`).
-    models
+    models, cuts
         Those in force.
     """
 
@@ -48,6 +50,7 @@ class Desk(NamedTuple):
     codes: Words
     spans: Words
     models: Models
+    cuts: Cuts
 
 
 FIRST, SLOT, COUNT, OLD, NEW = range(5)
@@ -55,13 +58,16 @@ FIRST, SLOT, COUNT, OLD, NEW = range(5)
 a record and after it."""
 
 
-def desk(tables: Tables, names: int, models: Models | None = None) -> Desk:
-    """Working space for a plan with so many features and tags; without `models` score tags stay what they are."""
+def desk(tables: Tables, names: int, models: Models | None = None, cuts: Cuts | None = None) -> Desk:
+    """Working space for a plan with so many features and tags; without `models` score tags stay what they are, without
+    `cuts` quantile tags.
+    """
     return Desk(
         np.full(names + SPARE, np.nan),
         np.zeros(len(tables.rules) + 1, dtype=np.int64),
         np.zeros((max(1, len(tables.windows)), 5), dtype=np.int64),
         no_models(tables) if models is None else models,
+        no_cuts(tables) if cuts is None else cuts,
     )
 
 
@@ -328,6 +334,8 @@ def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, r
         time = row[since.stored]
         if time != MISSING and time != NEVER and time + since.after > at:
             due = min(due, time + since.after)
+    if len(tables.quantiles) > 0:
+        due = min(due, next_cut(tables, desk.cuts, at, row))
     for index in range(len(ruled)):
         rule = ruled[index]
         code, old = -1, (row[rule.said + 1] >> 4) - 1
@@ -345,6 +353,11 @@ def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, r
             code = int(value) if value == value else -1
         elif rule.kind == _SCORE:
             code = codes[index]
+        elif rule.kind == _QUANTILE:
+            code = quantile_code(tables, desk.cuts, rule.start, old, registers)
+        elif rule.kind == _CODE:
+            value = run_program(steps, constants, rule.start, rule.end, registers)
+            code = int(value) if value == value else -1
         codes[index] = code
         differing += int(code != old)
         if index < tags:
