@@ -99,7 +99,7 @@ class Merger:
         rule, known = self._rules[tag], list(self._populations[tag].values())
         counts = np.zeros(BUCKETS, dtype=np.int64)
         for one in known:
-            counts[one.buckets] += one.counts
+            np.add.at(counts, np.array(one.buckets, dtype=np.int64), np.array(one.counts, dtype=np.int64))
         customers = int(counts[UNKNOWN:].sum())
         if customers < rule.least:
             return None

@@ -154,8 +154,8 @@ class Partition:
             )
             if start < count:
                 self._drain(output, anchors)
-                self._count(self.watermark, output)
-        self._count(self.watermark, output)
+                self._count(self.watermark, output, anchors)
+        self._count(self.watermark, output, anchors)
         self._fire(int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms)), output, anchors)
         self._account(piece, verdict, output)
         return output
@@ -229,15 +229,14 @@ class Partition:
         """Let time pass: every timer due at or before `to_ms` fires."""
         output = self._begun()
         with self._lock:
-            self._count(to_ms, output)
+            self._count(to_ms, output, lambda _: [])
             self._fire(to_ms, output, lambda _: [])
         return output
 
-    def _count(self, reached_ms: int | None, output: Output) -> None:
+    def _count(self, reached_ms: int | None, output: Output, anchors: Anchoring) -> None:
         """Count the customers where a refresh of quantile tags is due."""
         for refresh in self.census.due(reached_ms):
-            self._drain(output, lambda _: [])
-            self._fire(refresh.at_ms, output, lambda _: [])
+            self._fire(refresh.at_ms, output, anchors)
             found = self.census.populations(refresh, self.partition, self.partitions)
             output.populations += found
             for points in [] if self.merger is None else self.merger(found):

@@ -161,12 +161,16 @@ class Oracle:
 
     def pass_time(self, row: Row, limit: int | None) -> None:
         """Every moment up to the limit at which something about the row can change, each at its own time (P4)."""
-        last = row.now
+        last = self.looked_at(row)
         while limit is not None and last is not None:
             due = min((moment for moment in self.moments(row) if last < moment <= limit), default=None)
             if due is not None:
                 self.say(row, due, Cause.TIME, "")
             last = due
+
+    def looked_at(self, row: Row) -> int | None:
+        """Until when nothing more can happen to the row by time alone."""
+        return row.now
 
     def moments(self, row: Row) -> Iterator[int]:
         """Moments (ms) at which time alone may change the row; at some of them nothing will."""

@@ -16,7 +16,7 @@ from schemas.catalogue import Aggregation, Catalogue, Quantiles, Tag
 from schemas.population import CutPoints
 from schemas.records import Cause, CustomerTags, Value
 from tests.oracle import Oracle, OracleOutcome, Row
-from tests.oracle_rules import Record, evaluate
+from tests.oracle_rules import Fact, Record, evaluate
 
 BUCKET = 0.0101  # one per cent, and what doubles lose
 
@@ -37,6 +37,7 @@ class CountingOracle(Oracle):
         self.told = list(told)
         self.held: dict[str, CutPoints] = {}
         self.next: dict[str, int] = {}
+        self.measured: dict[str, int] = {}
 
     # ---------------------------------------------------------------------------------------------------- refreshes
 
@@ -76,6 +77,7 @@ class CountingOracle(Oracle):
             self.held[name] = points
             for row in self.rows.values():
                 if row.now is not None:
+                    self.measured[row.customer] = max(row.now, at)
                     self.say(row, max(row.now, at), Cause.CUT_POINT, f"{name}/{points.version}")
 
     def values_of(self, name: str, at: int) -> list[float | None]:
@@ -106,6 +108,15 @@ class CountingOracle(Oracle):
             return "1" if rule.missing_lowest else None
         return str(1 + sum(float(value) <= cut if rule.falling else float(value) >= cut for cut in cuts))
 
+    def apply(self, row: Row, fact: Fact, time: int | None) -> None:
+        """A record, even one of before, makes time pass anew from the customer's own now on."""
+        super().apply(row, fact, time)
+        self.measured.pop(row.customer, None)
+
+    def looked_at(self, row: Row) -> int | None:
+        """What was due before new cut-points came has happened."""
+        return None if row.now is None else max(row.now, self.measured.get(row.customer, row.now))
+
     def moments(self, row: Row) -> Iterator[int]:
         """Also when time alone takes a customer over a cut-point."""
         yield from super().moments(row)
@@ -129,9 +140,7 @@ def belongs(rule: Quantiles, names: dict[str, Value]) -> bool:
     return rule.population is None or bool(evaluate(rule.population, names))
 
 
-def check_cuts(
-    rule: Quantiles, values: Sequence[float | None], held: CutPoints | None, new: CutPoints | None
-) -> None:
+def check_cuts(rule: Quantiles, values: Sequence[float | None], held: CutPoints | None, new: CutPoints | None) -> None:
     """Fail where cut-points came that are not those of the values, came without need, or did not come."""
     exact = exact_cuts(rule, values)
     if len(values) < rule.least or not exact:
