@@ -39,6 +39,8 @@ class PartitionCensus:
         The cut-points as the kernel reads them.
     held
         Those in force, by tag.
+    reached_ms
+        The latest moment that time is known to have reached, by the watermark or by the wall's clock.
     """
 
     def __init__(self, plan: Plan, arena: Arena) -> None:
@@ -50,6 +52,7 @@ class PartitionCensus:
         self.held: dict[str, CutPoints] = {}
         self._settled: dict[str, CutPoints] = {}
         self._next: dict[str, int] = {}
+        self.reached_ms = MISSING
         if self._rules:
             self._stop_at(MISSING + 1)  # the first record of all says when the first refresh is
 
@@ -65,6 +68,7 @@ class PartitionCensus:
         """
         if not self._rules or reached_ms is None:
             return []
+        self.reached_ms = max(self.reached_ms, reached_ms)
         found: dict[int, list[str]] = {}
         for name, rule in self._rules.items():
             last = self._boundary(reached_ms, rule.refresh_ms)

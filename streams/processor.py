@@ -252,10 +252,9 @@ class Partition:
 
     def recut(self, first: int, anchor: str, most: int = _TIMERS) -> Rescored:
         """Bring the next customers up to the cut-points in force; `anchor` as of `rescore`."""
-        output, floor = self._begun(), self.watermark
+        output, end = self._begun(), min(first + most, len(self.arena))
         with self._lock:
-            end = min(first + most, len(self.arena))
-            self._recut(first, end, anchor, MISSING if floor is None else floor, output)
+            self._recut(first, end, anchor, self.census.reached_ms, output)
         return Rescored(output, end, end < len(self.arena))
 
     def _recut(self, first: int, end: int, anchor: str, floor: int, output: Output) -> None:
