@@ -69,6 +69,12 @@ def _population(below: Map, features: Scope) -> Expr | None:
     return below.rule("population", lambda text: check_condition(rules.parse(text), features))
 
 
+def parts_of_code(node: Map) -> list[str]:
+    """The names in a code's list; what is none there is noted by `load_code`."""
+    given = node.data["code"]
+    return [str(part) for part in given if isinstance(part, str)] if isinstance(given, list) else []
+
+
 def load_code(node: Map, scope: Scope) -> Code | None:
     """The tags and features that a code is made of; mistakes are noted."""
     said = "a list of tags or features with words for values, [recency, frequency]"

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from schemas import rules
 from schemas.catalogue import Category, Code, Levels, Quantiles, Rule, Score, Segment, Tag, TagKind, Unit, When
 from schemas.document import Map
 from schemas.loading_features import Features, circle, feature_meaning
-from schemas.loading_quantiles import MOST_CODES, how_many, load_code, load_quantiles, named_feature, spelt_out
+from schemas.loading_quantiles import (
+    MOST_CODES,
+    how_many,
+    load_code,
+    load_quantiles,
+    named_feature,
+    parts_of_code,
+    spelt_out,
+)
 from schemas.problems import listing
 from schemas.rules import Expr
 from schemas.typing import Meaning, Scope, check_condition
@@ -44,9 +52,7 @@ def load_tags(top: Map, features: Features, exponent: int) -> Tags:
         if name in known or name in features.broken:
             node.problem(None, f"a feature is named {name!r} too", "a name of its own")
     meanings = {name: _meaning(node, known) for name, node in nodes.items()}
-    for name, node in nodes.items():
-        if "code" in node:  # its values are those of other tags
-            meanings[name] = _meaning_of_code(node, known | {n: m for n, m in meanings.items() if m is not None})
+    meanings |= _meanings_of_codes(nodes, known | {n: m for n, m in meanings.items() if m is not None})
     broken = (*features.broken, *(name for name, meaning in meanings.items() if meaning is None))
     names = {name: meaning for name, meaning in meanings.items() if meaning is not None} | known
     scope = Scope(names, "feature or tag", exponent, broken, {n: s for n, s in segments.items() if n not in names})
@@ -109,12 +115,25 @@ def _meaning(node: Map, known: Mapping[str, Meaning]) -> Meaning | None:
     return Meaning(Unit.CATEGORY, of.values) if of and of.unit is Unit.CATEGORY else None
 
 
-def _meaning_of_code(node: Map, known: Mapping[str, Meaning]) -> Meaning | None:
-    parts = [known.get(name) for name, _ in node.items("code")] if isinstance(node.data["code"], list) else []
-    if not parts or any(part is None or part.unit is not Unit.CATEGORY for part in parts):
-        return None
-    values = [part.values for part in parts if part is not None]
-    return Meaning(Unit.CATEGORY, spelt_out(values)) if how_many(values) <= MOST_CODES else None
+def _meanings_of_codes(nodes: Mapping[str, Map], known: Mapping[str, Meaning]) -> dict[str, Meaning | None]:
+    """What codes mean, whose values are those of other tags; codes that lead back to themselves are noted."""
+    waiting = {name: parts_of_code(node) for name, node in nodes.items() if "code" in node}
+    found: dict[str, Meaning | None] = {}
+    while waiting:
+        ready = next((name for name, parts in waiting.items() if not waiting.keys() & set(parts)), None)
+        if ready is None:
+            ring = circle({name: set(parts) & waiting.keys() for name, parts in waiting.items()})
+            nodes[ring[0]].problem("code", "this code rests on itself", "tags that don't lead back here")
+            return found | dict.fromkeys(waiting)
+        found[ready] = _meaning_of_code(waiting.pop(ready), {**known, **{n: m for n, m in found.items() if m}})
+    return found
+
+
+def _meaning_of_code(names: Sequence[str], known: Mapping[str, Meaning]) -> Meaning | None:
+    parts = [known[name] for name in names if name in known and known[name].unit is Unit.CATEGORY]
+    values = [part.values for part in parts]
+    fine = len(parts) == len(names) and parts and how_many(values) <= MOST_CODES
+    return Meaning(Unit.CATEGORY, spelt_out(values)) if fine else None
 
 
 def _tag(name: str, node: Map, scope: Scope, features: Scope, targets: tuple[str, ...]) -> Tag | None:
