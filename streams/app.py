@@ -28,6 +28,7 @@ from streams.cluster import Cluster, StateRefused, prepare
 from streams.config import Clock, Settings, wall_ms
 from streams.control import Control
 from streams.counters import Counters
+from streams.cuts import FIRST_PARTITION, Cut, Followed
 from streams.emit import producer
 from streams.engine import plan
 from streams.heartbeat import Heartbeat
@@ -81,6 +82,7 @@ class Worker:
         self._models = Models(catalogue, settings.group(catalogue.name))
         self.silence = Silence(catalogue, settings.group(catalogue.name))
         self.clock = clock
+        self._cuts = Followed(catalogue, settings.group(catalogue.name))
         self.cluster: Cluster
         self._rebuild, self._file = rebuild, file
         self._sender: AIOKafkaProducer
@@ -166,6 +168,8 @@ class Worker:
         self._models.follow(self._adopt)
         if self.settings.clock is Clock.WALL:  # the event clock knows no silence
             self.silence.follow(control, self._tasks)
+        control.follow(self._cuts.on_record)
+        self._cuts.follow(control.put, self._measure)
         self._opened.push_async_callback(control.stop)
         self._opened.push_async_callback(within, control.drained)
         self._opened.callback(self.heartbeat.stopped)
@@ -181,6 +185,11 @@ class Worker:
         self.counters.scores(model.target, model.snapshot)
         for task in self._tasks.values():
             task.adopt(model)
+
+    def _measure(self, cut: Cut) -> None:
+        """Measure by new cut-points."""
+        for task in self._tasks.values():
+            task.measure(cut)
 
     async def stop(self) -> None:
         """Finish what is at work, flush, commit and close; what is queued is read again next time.
@@ -262,6 +271,7 @@ class Worker:
                 task.adopt(model)
             for stall in self.silence.held():
                 task.stall(stall)
+            self._cuts.serve(task)
             self._beside.spawn(self._drive(task))
 
     def _drop(self, numbers: set[int]) -> None:
@@ -330,6 +340,7 @@ class Worker:
                     task.observe(self._lane)
             if 0 in self._tasks and not self._suspended and self.heartbeat is not None:
                 self.silence.decide(self.heartbeat.everyone(), self.clock(), self.cluster.partitions)
+            self._cuts.tick(FIRST_PARTITION in self._tasks, time.monotonic())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._beside.halt.wait(), TICK_S)
 

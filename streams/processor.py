@@ -6,18 +6,20 @@ Everything of a partition is here and nothing else is: `streams.app` feeds it fr
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.learning import ModelSnapshot
+from schemas.population import CutPoints, Population
 from schemas.records import CustomerTags, LateEvent
 from schemas.sources import MISSING, Bad, Incoming, Reason
 from schemas.values import iso
 from streams.arena import Arena
 from streams.asking import Asker
+from streams.census import PartitionCensus
 from streams.columns import columns_of
 from streams.engine import codec, kernel, scoring
 from streams.engine.apply import Batch, Scratch
@@ -30,6 +32,7 @@ from streams.engine.plan import Plan
 from streams.engine.tables import no_models
 from streams.intake import Intake, readable
 from streams.merge import Merge, Piece, as_given
+from streams.models import take_in
 from streams.output import Dirty, Output, Overview, Rescored
 from streams.say import Anchoring, Sayer
 from streams.standstill import Standstill
@@ -71,6 +74,8 @@ class Partition:
         self._candidate = ""
         self._profiles = np.array([plan.rows.newest[s.name] for s in catalogue.sources if s.profile], dtype=np.int64)
         self._empty_codes = plan.rows.empty[plan.tables.rules["said"] + 1] >> 4
+        self.census = PartitionCensus(plan, self.arena)
+        self.merger: Callable[[list[Population]], list[CutPoints]] | None = None  # where all customers are here
         self._models = no_models(plan.tables)
         self.models: dict[str, ModelSnapshot] = {}
         self._out = self._make_out()
@@ -82,7 +87,7 @@ class Partition:
             changes=np.zeros(_CHANGES + len(tables.rules), dtype=kernel.CHANGE),
             because=np.zeros(_CHANGES * 4 + len(tables.because)),
             used=np.zeros(2, dtype=np.int64),
-            desk=desk(tables, names, self._models, self._still.freeze),
+            desk=desk(tables, names, self._models, self._still.freeze, self.census.cuts),
             notes=scoring.notes(tables, _NOTED),
             scratch=Scratch(
                 np.full(self.plan.columns + SPARE, np.nan), np.zeros(len(tables.wheres) + 1, dtype=np.bool_)
@@ -164,6 +169,8 @@ class Partition:
             )
             if start < count:
                 self._drain(output, anchors)
+                self._count(self.watermark, output, anchors)
+        self._count(self.watermark, output, anchors)
         mark = int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms))
         self._fire(max(mark, self._due_ms), output, anchors, timers)
         self._account(piece, verdict, output)
@@ -234,7 +241,7 @@ class Partition:
             left -= _TIMERS
             self._drain(output, anchors)
         self._drain(output, anchors)  # what records made, where no timer may fire
-        self._due_ms = limit if more else MISSING
+        self._due_ms = limit if more else self._due_ms if self._due_ms > limit else MISSING
         output.examples += self.asker.advance(limit)
 
     @property
@@ -247,26 +254,48 @@ class Partition:
         output = self._begun()
         self._advanced_ms = max(self._advanced_ms, to_ms)
         with self._lock:
+            self._count(to_ms, output, lambda _: [])
             self._fire(max(to_ms, self._due_ms), output, lambda _: [], timers)
         return output
+
+    def _count(self, reached_ms: int | None, output: Output, anchors: Anchoring) -> None:
+        """Count the customers where a refresh of quantile tags is due."""
+        for refresh in self.census.due(reached_ms):
+            self._fire(refresh.at_ms, output, anchors)
+            found = self.census.populations(refresh, self.partition, self.partitions)
+            output.populations += found
+            for points in [] if self.merger is None else self.merger(found):
+                if self.adopt_cuts(points):
+                    self._recut(0, len(self.arena), f"{points.tag}/{points.version}", refresh.at_ms, output)
+
+    def adopt_cuts(self, points: CutPoints) -> bool:
+        """Measure by these cut-points; whether all customers are to be brought up to them (`recut`) before others."""
+        if not self.census.adopt(points):
+            return False
+        self.sayer.status.pop(points.tag, None)
+        return True
+
+    def recut(self, first: int, anchor: str, most: int = _TIMERS) -> Rescored:
+        """Bring the next customers up to the cut-points in force; `anchor` as of `rescore`."""
+        output, end = self._begun(), min(first + most, len(self.arena))
+        with self._lock:
+            self._recut(first, end, anchor, self.census.reached_ms, output)
+        return Rescored(output, end, end < len(self.arena))
+
+    def _recut(self, first: int, end: int, anchor: str, floor: int, output: Output) -> None:
+        while first < end:
+            first = kernel.recut(self._still.tables, self.arena.state, self._out, first, end, floor)
+            self._drain(output, lambda _: [anchor])
+        if end >= len(self.arena):
+            self.census.settle()
 
     def adopt(self, snapshot: ModelSnapshot) -> bool:
         """Score with this model from now on, where it is another one that may be shown; whether it is.
 
         `rescore` then brings the customers up to it.
         """
-        names = [target.name for target in self.plan.catalogue.targets]
-        held = self.models.get(snapshot.target)
-        if snapshot.target not in names or not snapshot.ready or held == snapshot:
+        if not take_in(self.plan, self._models, self.models, snapshot):
             return False
-        index = names.index(snapshot.target)
-        target = self.plan.catalogue.targets[index]
-        if tuple(snapshot.features) != target.features:
-            return False
-        first, end = self.plan.tables.targets[index][["inputs", "inputs_end"]].tolist()
-        self._models.weights[first:end], self._models.means[first:end] = snapshot.weights, snapshot.means
-        self._models.bias[index], self._models.ready[index] = snapshot.bias, True
-        self.models[snapshot.target] = snapshot
         self.sayer.ready(snapshot.target)
         return True
 
@@ -352,7 +381,18 @@ class Partition:
         """How far time and the sources' order have come, for the marker."""
         confirmed, candidate, slot = (int(value) for value in self.arena.state.clock)
         customer = self.arena.customers[slot] if slot >= 0 else self._candidate
-        return {"confirmed": confirmed, "candidate": candidate, "customer": customer, "taken": list(self._merge.taken)}
+        return {
+            "confirmed": confirmed,
+            "candidate": candidate,
+            "customer": customer,
+            "taken": list(self._merge.taken),
+            **self.census.kept(),
+        }
+
+    def measure(self, clock_state: JSON) -> None:
+        """Go on with the cut-points of a marker; before its rows are loaded."""
+        for tag in self.census.restore(clock_state):
+            self.sayer.status.pop(tag, None)
 
     def restore(self, positions: dict[str, int], clock_state: JSON) -> None:
         """Go on from a marker; the rows are loaded already."""
@@ -361,6 +401,7 @@ class Partition:
         self.arena.state.clock[:] = (clock_state["confirmed"], clock_state["candidate"], slot)
         self._candidate = clock_state["customer"]
         self._merge.go_on(clock_state.get("taken", self._merge.taken))
+        self.census.due(self.watermark)
 
     def load(self, customers: list[bytes], rows: list[bytes]) -> None:
         """Take rows that were written by `take_dirty`; each customer once.
@@ -408,8 +449,8 @@ class Partition:
         if slot is None or self.arena.state.rows[slot, NOW] == MISSING:
             return None
         with self._lock:
-            row, freeze = self.arena.state.rows[slot].copy(), self._still.now()
-        return explain(self.plan, row, freeze)
+            row, cuts, freeze = self.arena.state.rows[slot].copy(), self.census.of_slot(slot), self._still.now()
+        return explain(self.plan, row, cuts, self.census.held, freeze)
 
     def holds(self, name: str, customer: str) -> bool | None:
         """What a boolean tag, segment or stored feature says of a customer now; None where that is not known."""

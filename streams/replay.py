@@ -10,9 +10,11 @@ import msgspec
 from aiokafka.partitioner import murmur2
 
 from schemas.catalogue import Catalogue
+from schemas.population import CutPoints, Population
 from schemas.records import Change, CustomerTags, DeadLetter, LateEvent
 from schemas.silence import Stall
 from schemas.sources import Incoming
+from streams.cuts import Merger
 from streams.engine.plan import Plan, build
 from streams.output import Output
 from streams.processor import Partition
@@ -41,13 +43,24 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Replay:
-    """A run over records in arrival order, in one partition or dealt over several by Kafka's partitioner."""
+    """A run over records in arrival order, in one partition or dealt over several by Kafka's partitioner.
+
+    In one partition cut-points of quantile tags are made at each refresh in event time, and are in force from there on.
+    """
 
     def __init__(self, plan: Plan, partitions: int = 1) -> None:
         self.plan = plan
         self.parts = [Partition(plan, number, partitions, keyed=False) for number in range(partitions)]
+        self.merger = Merger(plan.catalogue)
+        if partitions == 1:  # several are cut where the merger of a cluster does it: on its control topic
+            self.parts[0].merger = self._merge
         self._keys = {source.name: source.key for source in plan.catalogue.sources}
         self.records = 0
+
+    def _merge(self, populations: list[Population]) -> list[CutPoints]:
+        for population in populations:
+            self.merger.take(population)
+        return self.merger.make()
 
     def feed(self, records: list[Record]) -> Iterator[Output]:
         """Apply records in the order given."""

@@ -16,14 +16,17 @@ from typing import Any, TypeVar
 import msgspec
 
 from schemas.catalogue import Source
+from schemas.population import Population
 from schemas.silence import Stall
 from schemas.sources import Incoming
 from schemas.topics import Role
 from streams.cluster import Cluster
 from streams.config import wall_ms
 from streams.counters import Counters
+from streams.cuts import Cut
 from streams.emit import Emitter
 from streams.lane import Batch, Lane, Place
+from streams.measuring import Measuring
 from streams.models import Model
 from streams.output import Dirty, Output
 from streams.processor import Partition
@@ -104,6 +107,9 @@ class Task:
         self._new_models: list[Model] = []
         self._new_stalls: deque[Stall] = deque()
         self._begun = False
+        self._new_cuts: list[Cut] = []
+        self._measuring = Measuring(part)
+        self.publish: Callable[[list[Population]], None] | None = None
         self._rescoring: deque[_Rescoring] = deque()
         self._unpublished: list[Changes] = []
         self._passed_ms: int | None = None
@@ -161,14 +167,17 @@ class Task:
         ended = {source.name: lane.at_end(self._places[source.name]) for source in self._sources}
         inbox, self._inbox = self._inbox, []
         models, self._new_models = self._new_models, []
-        outputs = await self._in_engine(self._work, inbox, ended, models)
-        waits = self._rescoring or self._inbox or self._new_stalls or self.part.sleeps
+        cuts, self._new_cuts = self._new_cuts, []
+        outputs = await self._in_engine(self._work, inbox, ended, models, cuts)
+        waits = self._rescoring or self._inbox or self._new_stalls or self.part.sleeps or self._measuring.at_work
         self.more = any(output.more for output in outputs) or bool(waits)
         applied = [self._take(output) for output in outputs]
         self._say(self._reaching.advance(self._head))
         return any(applied)
 
-    def _work(self, inbox: list[_Received], ended: dict[str, bool], models: list[Model]) -> list[Output]:
+    def _work(
+        self, inbox: list[_Received], ended: dict[str, bool], models: list[Model], cuts: list[Cut]
+    ) -> list[Output]:
         """What a step does in the engine's thread."""
         outputs = [self._turn()]
         for received in inbox:
@@ -186,7 +195,8 @@ class Task:
                 self._rescoring.append(_Rescoring(str(model.offset)))
         if self._rescoring and not self.part.overdue:
             outputs.append(self._rescore())
-        return outputs
+        self._measuring.take_all(cuts)
+        return outputs + self._measuring.step()
 
     async def _in_engine(self, call: Callable[..., T], *args: Any) -> T:
         """Call something that touches the partition, while nothing else does."""
@@ -215,6 +225,12 @@ class Task:
             else:
                 self.part.freeze(stall.source, stall.frozen_ms)
         return self.part.wake(WOKEN_AT_ONCE)
+
+    def measure(self, cut: Cut) -> None:
+        """Measure by these cut-points from a later step on; the customers are brought up to them slice by slice."""
+        self._new_cuts.append(cut)
+        self.more = True
+        self.arrived.set()
 
     def _rescore(self) -> Output:
         """Bring some more customers up to the models: to the newest, which the older ones' round is left for."""
@@ -258,6 +274,8 @@ class Task:
         self._emitter.add(output.late)
         self._emitter.add_examples(output.examples)
         self._counters.take(output)
+        if output.populations and self.publish is not None:
+            self.publish(output.populations)
         for changes in output.written:
             self._say(self._reaching.consider(changes))
         touched = output.applied + output.superseded + sum(map(len, output.written)) + len(output.examples)

@@ -159,7 +159,9 @@ class WorkerView:
         return [] if found is None else explain_scores(self._worker.catalogue, self._worker.models, found.features)
 
     def _waits(self, tag: Tag) -> str:
-        """Why a tag can't be said yet; one of a target's scores can as soon as there is a model."""
+        """Why a tag can't be said yet; one can as soon as there is its model, or are its cut-points."""
+        if any(tag.name in part.census.held for part in self._worker.partitions.values()):
+            return ""
         scored = {model.target for model in self._worker.models}
         return "" if isinstance(tag.rule, Score) and tag.rule.target in scored else tag.waits
 

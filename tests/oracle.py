@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from schemas.catalogue import Catalogue, Category, Levels, Score, Segment, Tag, When
+from schemas.catalogue import Catalogue, Category, Code, Levels, Score, Segment, Tag, When
 from schemas.durations import HOUR
 from schemas.learning import ModelSnapshot, Question, question_id
 from schemas.records import Cause, Change, CustomerTags, LateEvent, SegmentChange, TagChange, Value, change_id
@@ -311,7 +311,16 @@ class Oracle:
             case Score():
                 score = names[tag.name]
                 return score if isinstance(score, str) else None
+            case Code(of=parts):
+                words = [names[part] for part in parts]
+                short = all(len(value) == 1 for part in parts for value in self.values(part))
+                return None if None in words else ("" if short else "-").join(map(str, words))
         return None  # quantiles are `warming`
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """What a tag or a feature with words for values may say."""
+        features = {feature.name: feature.values for feature in self.catalogue.features}
+        return features[name] if name in features else self.catalogue.tag(name).values
 
     def change(
         self,

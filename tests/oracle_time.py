@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from schemas import rules
-from schemas.catalogue import Aggregation, Catalogue, Category, Feature, Levels, Quantiles, Segment, Tag, When
+from schemas.catalogue import Aggregation, Catalogue, Category, Code, Feature, Levels, Quantiles, Segment, Tag, When
 from schemas.durations import DAY
 from schemas.records import Value
 from schemas.rules import Expr, Op
@@ -25,6 +25,8 @@ def conditions(thing: Tag | Segment) -> list[Expr]:
             return [rule]
         case Tag(rule=Levels(rules=some)):
             return [rule for rule in some if rule is not None]
+        case Tag(rule=Quantiles(population=population)):
+            return [population] if population is not None else []
     return []
 
 
@@ -32,7 +34,10 @@ def names_used(thing: Tag | Segment) -> list[str]:
     """The features and tags that a rule names, in the order of their first appearance."""
     if isinstance(thing, Tag) and isinstance(thing.rule, Category):
         return [thing.rule.of]
-    return list(dict.fromkeys(name.name for rule in conditions(thing) for name in rules.names_in(rule)))
+    if isinstance(thing, Tag) and isinstance(thing.rule, Code):
+        return list(thing.rule.of)
+    first = [thing.rule.of] if isinstance(thing, Tag) and isinstance(thing.rule, Quantiles) else []
+    return list(dict.fromkeys([*first, *(name.name for rule in conditions(thing) for name in rules.names_in(rule))]))
 
 
 def midnight(after: int, offset_ms: int) -> int:
@@ -46,7 +51,7 @@ class Moments:
     def __init__(self, catalogue: Catalogue) -> None:
         self._offset_ms = catalogue.offset_ms
         things = (*catalogue.tags, *catalogue.segments)
-        self._compared = _compared(things)
+        self.compared = _compared(things)
         used = {name for thing in things for name in names_used(thing)}
         used |= {tag.rule.of for tag in catalogue.tags if isinstance(tag.rule, Quantiles)}
         for _ in catalogue.features:  # a computed feature's bases, and theirs
@@ -64,7 +69,7 @@ class Moments:
             if feature.window is not None:
                 yield tile_leaves(feature.window, time, self._offset_ms)
             elif feature.aggregation in SINCES:
-                for ms, _ in self._compared.get(feature.name, ()):
+                for ms, _ in self.compared.get(feature.name, ()):
                     yield from (time + ms, time + ms + 1)
 
     def due(self, facts: Iterable[Fact], after: int) -> Iterator[int]:
@@ -81,7 +86,7 @@ class Moments:
             elif feature.aggregation in SINCES and mine:
                 times = [fact.time or 0 for fact in mine]
                 from_ms = max(times) if feature.aggregation is Aggregation.SINCE_LAST else min(times)
-                turns = [from_ms + ms + later for ms, later in self._compared.get(feature.name, ())]
+                turns = [from_ms + ms + later for ms, later in self.compared.get(feature.name, ())]
                 yield from (turn for turn in turns if turn > after)
 
 

@@ -140,6 +140,8 @@ def _run(catalogue: Catalogue, records: Iterator[Record], out: Path, until_ms: i
     started, run, writer = time.monotonic(), Replay(build(catalogue)), _Writer(out)
     writer.take(driven(run, records, BATCH, until_ms, EventStalls(catalogue) if stalls else None))
     writer.close(run)
+    cut_points = list(run.parts[0].census.held.values())
+    (out / "cut-points.json").write_bytes(msgspec.json.format(msgspec.json.encode(cut_points)))
     overview = run.parts[0].overview()
     return Summary(
         catalogue=catalogue.name,

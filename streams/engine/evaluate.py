@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from streams.engine.compiling import compiled, inlined
 from streams.engine.layout import MISSING, NEVER, NOW, StoreKind
 from streams.engine.machine import SPARE, run_program
+from streams.engine.quantiles import Cuts, no_cuts, quantile_code
 from streams.engine.scoring import next_midnight, score_levels, scored
 from streams.engine.spans import AT, COUNT, FIRST, SLOT, UNTIL, Freeze, Stands, span, stands
 from streams.engine.tables import FeatureKind, Models, RuleKind, Tables, no_models
@@ -23,6 +24,7 @@ _COUNT, _SUM, _MIN, _MAX, _VALUES = (int(StoreKind[n]) for n in ("COUNT", "SUM",
 _MEAN, _DAYS, _DISTINCT, _TOP = (int(FeatureKind[n]) for n in ("MEAN", "DAYS", "DISTINCT", "TOP"))
 _STORED, _SINCE, _COMPUTE = int(FeatureKind.STORED), int(FeatureKind.SINCE), int(FeatureKind.COMPUTE)
 _WHEN, _LEVELS, _CATEGORY, _SCORE = (int(RuleKind[n]) for n in ("WHEN", "LEVELS", "CATEGORY", "SCORE"))
+_QUANTILE, _CODE = int(RuleKind.QUANTILE), int(RuleKind.CODE)
 _PROFILE = int(StoreKind.PROFILE)
 Words: TypeAlias = NDArray[np.int64]
 Halves: TypeAlias = NDArray[np.int32]
@@ -41,7 +43,7 @@ class Desk(NamedTuple):
         Shape (tags + segments + 1,): the value of each, -1 for missing; last, how many differ from what the row says.
     stands
         Where the row's windows stand, and what is frozen.
-    models
+    models, cuts
         Those in force.
     """
 
@@ -49,18 +51,22 @@ class Desk(NamedTuple):
     codes: Words
     stands: Stands
     models: Models
+    cuts: Cuts
 
 
-def desk(tables: Tables, names: int, models: Models | None = None, freeze: Freeze | None = None) -> Desk:
-    """Working space for a plan with so many features and tags; without `models` score tags stay what they are.
+def desk(
+    tables: Tables, names: int, models: Models | None = None, freeze: Freeze | None = None, cuts: Cuts | None = None
+) -> Desk:
+    """Working space for a plan with so many features and tags.
 
-    Without `freeze` every source flows.
+    Without `models` score tags stay what they are, without `cuts` quantile tags; without `freeze` every source flows.
     """
     return Desk(
         np.full(names + SPARE, np.nan),
         np.zeros(len(tables.rules) + 1, dtype=np.int64),
         stands(tables, freeze),
         no_models(tables) if models is None else models,
+        no_cuts(tables) if cuts is None else cuts,
     )
 
 
@@ -317,6 +323,11 @@ def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, r
             code = int(value) if value == value else -1
         elif rule.kind == _SCORE:
             code = codes[index]
+        elif rule.kind == _QUANTILE:
+            code = quantile_code(tables, desk.cuts, rule.start, old, registers)
+        elif rule.kind == _CODE:
+            value = run_program(steps, constants, rule.start, rule.end, registers)
+            code = int(value) if value == value else -1
         codes[index] = code
         differing += int(code != old)
         if index < tags:

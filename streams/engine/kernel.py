@@ -18,6 +18,7 @@ from streams.engine.compiling import compiled, inlined
 from streams.engine.due import Due, set_due
 from streams.engine.evaluate import EXTRA, Desk, decide, evaluate, read_features
 from streams.engine.layout import MISSING, NEVER, NOW, RING
+from streams.engine.quantiles import Census, choose, count
 from streams.engine.scoring import Notes, ask, is_asked, is_midnight, note_outcomes, room
 from streams.engine.spans import span, span_move, waited
 from streams.engine.tables import Tables
@@ -36,8 +37,8 @@ CHANGE: Final = np.dtype(
     ]
 )
 HOUR_MS: Final = 3_600_000
-_EVENT, _TIME, _LATE, _PROFILE, _SCORE = (
-    CAUSES.index(c) + 1 for c in (Cause.EVENT, Cause.TIME, Cause.LATE, Cause.PROFILE, Cause.SCORE)
+_EVENT, _TIME, _LATE, _PROFILE, _SCORE, _CUT_POINT = (
+    CAUSES.index(c) + 1 for c in (Cause.EVENT, Cause.TIME, Cause.LATE, Cause.PROFILE, Cause.SCORE, Cause.CUT_POINT)
 )
 
 
@@ -64,6 +65,7 @@ class State(NamedTuple):
     changed: NDArray[np.bool_]
     said: NDArray[np.int64]
     clock: NDArray[np.int64]
+    census: Census
 
 
 class Verdict(NamedTuple):
@@ -159,7 +161,10 @@ def _look_again(
 ) -> None:
     """Decide at `at` without a record; where nothing changes the row stays as it was."""
     row, row32, reals = state.rows[slot], state.rows32[slot], state.reals[slot]
+    choose(out.desk.cuts, slot)
     due = evaluate(tables, at, row, row32, reals, rescore, out.desk)
+    if len(tables.quantiles) > 0:
+        count(tables, state.census, slot, out.desk.registers)
     if out.desk.codes[len(tables.rules)] > 0:
         span_move(tables, row, at, -1, MISSING, out.desk.stands)
         advance(tables, row, row32, at, out.desk.stands)
@@ -250,6 +255,19 @@ def rescore(tables: Tables, state: State, out: Out, first: int, end: int, floor:
     return end
 
 
+@compiled
+def recut(tables: Tables, state: State, out: Out, first: int, end: int, floor: int) -> int:
+    """Bring rows from slot `first` on up to the cut-points in force; as `rescore` in all else."""
+    for slot in range(first, end):
+        now = state.rows[slot, NOW]
+        if now != MISSING and not _room(tables, out):
+            return slot
+        out.desk.cuts.stale[0] = slot + 1
+        if now != MISSING:
+            _look_again(tables, state, out, slot, max(now, floor), False, _CUT_POINT, 0)
+    return end
+
+
 @inlined
 def _judge(tables: Tables, row: NDArray[np.int64], batch: Batch, i: int) -> int:
     """Whether a record counts, before anything is changed."""
@@ -309,6 +327,8 @@ def apply_batch(
 ) -> int:
     """Apply records from `start` on; the index of the next one (the batch's length when done).
 
+    Stops early where there is no room for more changes, and where the clock has reached the moment of a census.
+
     Parameters
     ----------
     verdict
@@ -317,6 +337,8 @@ def apply_batch(
         Timers due at or before this moment were to fire before these records; MISSING: all have.
     """
     for i in range(start, len(batch.slot)):
+        if state.clock[0] >= state.census.stop[0]:
+            return i
         slot = batch.slot[i]
         row = state.rows[slot]
         judged = _judge(tables, row, batch, i)
@@ -345,7 +367,10 @@ def apply_batch(
             cause = _PROFILE
         at = row[NOW]
         row32, reals = state.rows32[slot], state.reals[slot]
+        choose(out.desk.cuts, slot)
         due = decide(tables, at, row, row32, reals, True, out.desk)
+        if len(tables.quantiles) > 0:
+            count(tables, state.census, slot, out.desk.registers)
         _commit(tables, state, out, slot, at, cause, i)
         if cause == _EVENT and is_asked(tables, row, at):
             read_features(tables, EXTRA, at, row, row32, reals, out.desk)
@@ -363,7 +388,10 @@ def set_due_of(tables: Tables, state: State, first: int, end: int, out: Out) -> 
         row = state.rows[slot]
         due = NEVER
         if row[NOW] != MISSING:
+            choose(out.desk.cuts, slot)
             due = evaluate(tables, row[NOW], row, state.rows32[slot], state.reals[slot], False, out.desk)
+            if len(tables.quantiles) > 0:
+                count(tables, state.census, slot, out.desk.registers)
         set_due(state.due, slot, due)
         for index in range(len(tables.rules)):
             state.said[index, row[tables.rules[index].said + 1] >> 4] += 1

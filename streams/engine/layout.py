@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.catalogue import Aggregation, Catalogue, Feature, FieldKind, Source
+from schemas.catalogue import Aggregation, Catalogue, Feature, FieldKind, Quantiles, Rule, Source
 from schemas.rules import Expr
 
 MISSING: Final = -(2**63)
@@ -205,12 +205,21 @@ def fingerprint(catalogue: Catalogue) -> str:
         version=0,
         features=tuple(msgspec.structs.replace(f, title={}) for f in catalogue.features),
         tags=tuple(
-            msgspec.structs.replace(t, title={}, about={}, owner="", text="", used_for=(), freshness_ms=None)
+            msgspec.structs.replace(
+                t, title={}, about={}, owner="", text="", used_for=(), freshness_ms=None, rule=_lasting(t.rule)
+            )
             for t in catalogue.tags
         ),
         segments=tuple(msgspec.structs.replace(s, title={}, about={}, text="") for s in catalogue.segments),
     )
     return hashlib.blake2b(msgspec.json.encode((FORMAT, plain)), digest_size=16).hexdigest()
+
+
+def _lasting(rule: Rule) -> Rule:
+    """The rule without what only says when cut-points come: rows mean the same whenever they do."""
+    if isinstance(rule, Quantiles):
+        return msgspec.structs.replace(rule, refresh_ms=0, least=0, tolerance=0.0)
+    return rule
 
 
 def source_fields(source: Source) -> dict[str, int]:

@@ -13,9 +13,11 @@ from schemas.catalogue import (
     Aggregation,
     Catalogue,
     Category,
+    Code,
     Feature,
     FieldKind,
     Levels,
+    Quantiles,
     Score,
     Segment,
     Source,
@@ -28,7 +30,8 @@ from streams.engine import layout
 from streams.engine.apart import apart
 from streams.engine.layout import RANGE, SOURCE, STORE, TILED, USE, WINDOW, Reading, Rows, StoreKey
 from streams.engine.program import Programs
-from streams.engine.tables import FEATURE, GROUP, RULE, SINCE, FeatureKind, RuleKind, Tables
+from streams.engine.quantile_plan import code_program, quantile_row
+from streams.engine.tables import FEATURE, GROUP, QUANTILE, RULE, SINCE, FeatureKind, RuleKind, Tables
 from streams.engine.target_plan import Targets
 
 FEATURE_KIND: Final = {
@@ -98,6 +101,8 @@ def rule_exprs(rule: object) -> tuple[Expr | None, ...]:
             return (expr,)
         case Levels(rules=conditions):
             return conditions
+        case Quantiles(population=population):
+            return (population,)
     return ()
 
 
@@ -107,8 +112,11 @@ def because_names(item: Tag | Segment) -> tuple[str, ...]:
         found = [name.name for name in rules.names_in(item.rule)]
     elif isinstance(item.rule, Category):
         found = [item.rule.of]
+    elif isinstance(item.rule, Code):
+        found = [*item.rule.of]
     else:
         found = [n.name for e in rule_exprs(item.rule) if e is not None for n in rules.names_in(e)]
+        found = [item.rule.of, *found] if isinstance(item.rule, Quantiles) else found
     return tuple(dict.fromkeys(found))
 
 
@@ -124,6 +132,7 @@ class _Builder:
         self.registers = registers_of(catalogue)
         self.text_codes = self._text_codes()
         self.targets = Targets(catalogue, rows, self.features)
+        self.quantiles: list[tuple[int, ...]] = []
 
     def plan(self) -> Plan:
         catalogue = self.catalogue
@@ -192,6 +201,7 @@ class _Builder:
             thresholds=thresholds,
             scores=np.flatnonzero(ruled["kind"] == RuleKind.SCORE),
             groups=self._groups(),
+            quantiles=np.array(self.quantiles, dtype=QUANTILE),
             steps=pack(self.programs.steps),
             constants=np.array(self.programs.constants or [0.0]),
         )
@@ -324,12 +334,24 @@ class _Builder:
                 case Score():
                     kind, margin = RuleKind.SCORE, rule.margin
                     start, end, target = self.targets.levels(rule)
-                case _:
-                    kind = RuleKind.WAITS
+                case Quantiles():
+                    kind, start = RuleKind.QUANTILE, len(self.quantiles)
+                    self.quantiles.append(self._quantile(rule, len(ruled)))
+                case Code():
+                    kind = RuleKind.CODE
+                    start, end = code_program(self.catalogue, rule, self.programs, self.registers)
             said = self.rows.said[item.name]
             ruled.append((int(kind), said, hold, start, end, place, place + len(names), target, margin))
             place += len(names)
         return np.array(ruled, dtype=RULE), np.array(levels, dtype=RANGE)
+
+    def _quantile(self, rule: Quantiles, place: int) -> tuple[int, ...]:
+        feature, stored, population = self.features[rule.of], -1, (0, 0)
+        if FEATURE_KIND.get(self.catalogue.features[feature].aggregation) is FeatureKind.SINCE:
+            stored = self.rows.stores[self.readings[rule.of].stores[0]]
+        if rule.population is not None:
+            population = self.programs.add(rule.population, self.registers, self._word)
+        return quantile_row(rule, place, feature, stored, population)
 
     def _sinces(self, items: list[Tag | Segment]) -> NDArray[Any]:
         """Where in the row the time of every compared since feature stands, and how long after it the rule may turn."""

@@ -90,6 +90,7 @@ def _why(item: Explanation, board: Board, language: Language) -> str:
     rows = (
         ("rule", f"<code>{text(item.rule)}</code>" if item.rule else ""),
         ("values", because(item.because, board, language)),
+        ("cut_points", text(_cuts(item, board, language))),
         ("cause", text(cause_word(item.cause, language)) if item.cause else ""),
         ("flips", text(item.flips)),
         ("name", f"<code>{text(item.name)}</code>"),
@@ -99,6 +100,16 @@ def _why(item: Explanation, board: Board, language: Language) -> str:
         for word, body in rows
         if body
     )
+
+
+def _cuts(item: Explanation, board: Board, language: Language) -> str:
+    """Where a quantile tag's levels begin: by level, the value."""
+    cuts = item.cut_points
+    if cuts is None:
+        return ""
+    sign = "≤" if cuts.falling else "≥"
+    levels = [f"{n}: {sign} {readable(cuts.feature, cut, board, language)}" for n, cut in enumerate(cuts.cuts, start=2)]
+    return f"{' · '.join(levels)} ({say('version', language)} {cuts.version}, {formats.count(cuts.customers)})"
 
 
 def _features(customer: CustomerDetail, board: Board, language: Language) -> str:

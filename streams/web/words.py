@@ -64,6 +64,8 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "yes": ("yes", "是"),
     "no": ("no", "否"),
     "missing": ("unknown", "未知"),
+    "cut_points": ("Cut-points", "分位点"),
+    "version": ("version", "版本"),
     "warming": ("warming", "预热中"),
     "frozen": ("frozen", "已冻结"),
     "in": ("in", "在内"),

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from schemas.catalogue import TagKind, Unit
+from schemas.explanations import CutExplanation
 from schemas.freshness import Freshness, Promise, SourceState
 from schemas.records import Cause, SegmentChange, TagChange, Value
 from schemas.status import Clock
@@ -187,6 +188,21 @@ def test_one_customer_shows_what_is_so_before_what_is_not_and_why() -> None:
     assert "Tags 2" in text
     assert text.index("lifecycle") < text.index("Not now 1") < text.index("intent warming")
     assert "Features Inflow in 1 hour 一小时入账 61,000.50 CNY visits –" in text
+
+
+def test_a_level_by_rank_says_where_the_levels_begin() -> None:
+    cuts = CutExplanation(3, AT, 2_469, "inflow_1h", Unit.MONEY, False, ["10.00", "61000.50"])
+    worth = Explanation("lifecycle", {}, "3", AT, "cut-point", "of: inflow_1h", {}, "", cuts)
+    customer = CustomerDetail("C1", AT, {"lifecycle": "3"}, {}, {}, {}, [worth])
+    text = plain(dossier.dossier(customer, board(), EN))
+    assert "Cut-points 2: ≥ 10.00 CNY · 3: ≥ 61,000.50 CNY (version 3, 2,469)" in text
+
+
+def test_a_code_shows_the_words_that_most_customers_have() -> None:
+    counts = {f"{n:03}": n for n in range(125)}
+    text = bars.tags_card(board(tags=[msgspec.structs.replace(LIFECYCLE, counts=counts)]), EN)
+    assert all(f'data-key="{n:03}"' in text for n in range(113, 125))
+    assert 'data-key="112"' not in text
 
 
 def test_a_customer_in_no_segment_is_said_to_be_in_none() -> None:
