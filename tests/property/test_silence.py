@@ -139,12 +139,12 @@ def engine(quiet: Quiet, batch: int, partitions: int = 1, at_once: int = 1) -> S
 @given(cases().flatmap(silences))
 def test_p5_any_catalogue_freezes_and_thaws_in_any_batches(quiet: Quiet) -> None:
     expected = oracle(quiet)
-    for batch, at_once in ((ALL, 1), (7, 2), (1, 1)):
+    for batch, at_once in ((ALL, 1), (3, 2)):
         assert engine(quiet, batch, at_once=at_once) == expected, f"batches of {batch}"
 
 
 @given(cases(EVERYTHING).flatmap(silences))
-@settings(max_examples=settings().max_examples // 2)
+@settings(max_examples=settings().max_examples // 4)
 def test_p5_every_aggregation_freezes_and_thaws(quiet: Quiet) -> None:
     expected = oracle(quiet)
     for batch in (ALL, 1):
