@@ -11,9 +11,8 @@ import asyncio
 import contextlib
 import gc
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
@@ -22,7 +21,8 @@ from schemas.learning import ModelSnapshot
 from schemas.topics import Role
 from streams.agents import ingest
 from streams.ages import Ages
-from streams.beginning import Beginning, tuning
+from streams.beginning import Beginning
+from streams.beside import Beside, Failed, within
 from streams.broker import BrokerError
 from streams.cluster import Cluster, StateRefused, prepare
 from streams.config import Clock, Settings, wall_ms
@@ -31,8 +31,7 @@ from streams.counters import Counters
 from streams.emit import producer
 from streams.engine import plan
 from streams.heartbeat import Heartbeat
-from streams.lane import Batch, Lane, Place, quiet
-from streams.lifetime import unless_failed, within
+from streams.lane import Batch, Lane, Place, Tuning, quiet
 from streams.models import Model, Models
 from streams.processor import Partition
 from streams.resuming import said_behind
@@ -52,10 +51,6 @@ CAUGHT_UP_WITHIN_S = 10.0
 
 REFUSALS = (BrokerError, StateRefused, StoreError)
 """What `Worker.start` raises when it can't run so; each message says what to do."""
-
-
-class WorkerFailed(Exception):
-    """The worker stopped by itself; the cause says why."""
 
 
 class Worker:
@@ -92,12 +87,10 @@ class Worker:
         self._tables: Tables
         self._lane: Lane
         self._tasks: dict[int, Task] = {}
-        self._loops: set[asyncio.Task[None]] = set()
-        self._halt = asyncio.Event()
         self._gate = asyncio.Lock()
         self._suspended = True
         self._generation = -1
-        self._failure: asyncio.Future[None] | None = None
+        self._beside = Beside("worker", self._suspend)
         self._opened = contextlib.AsyncExitStack()
         self._rule = FlushRule(settings.flush_interval_s, settings.flush_bytes)
         self._skew_ms = max(source.allowed_skew_ms for source in catalogue.sources)
@@ -129,16 +122,16 @@ class Worker:
         # Millions of rows' customers and topics live long and hold no circles: looking at them over and over took a
         # tenth of the worker's time.
         gc.set_threshold(GC_EVERY, 20, 50)
-        self._failure = asyncio.get_running_loop().create_future()
+        self._beside.begin()
         try:
             await self._open()
-            await unless_failed(asyncio.ensure_future(self._join()), self._failure)
+            await self._beside.first(self._join())
         except BaseException:
             await self._opened.aclose()
             raise
-        self._spawn(self._tick())
+        self._beside.spawn(self._tick())
         if self.heartbeat is not None:
-            self._spawn(self.heartbeat.run(self._halt))
+            self._beside.spawn(self.heartbeat.run(self._beside.halt))
 
     async def _open(self) -> None:
         """Everything but the group: topics, producer, tables, lane."""
@@ -155,18 +148,18 @@ class Worker:
         self._opened.callback(engine.shutdown)
         self._begin = Beginning(self.settings, self.plan, self.cluster, self._sender, self.counters, engine, self.clock)
         self._lane = Lane(
-            tuning(self.settings, self.catalogue, self.cluster),
+            Tuning.of(self.settings, self.settings.group(self.catalogue.name), self.cluster),
             self._positions,
             [source.topic for source in self.catalogue.sources],
         )
         self._lane.on_revoked(self._revoked)
-        ingest.define(self._lane, self._receive, self._fail)
+        ingest.define(self._lane, self._receive, self._beside.fail)
         self._opened.push_async_callback(within, self._lane.app.stop)
 
     async def _follow(self) -> None:
         """Read what all workers agree on: models, and how far the others are."""
         topic, embedded = self.cluster.named(Role.CONTROL), self.cluster.embedded
-        control = Control(self.cluster.address, topic, embedded, self._fail)
+        control = Control(self.cluster.address, topic, embedded, self._beside.fail)
         self.heartbeat = Heartbeat(self, control, self.clock)
         control.follow(self.heartbeat.statuses.on_record)
         control.follow(self._models.on_record)
@@ -194,21 +187,21 @@ class Worker:
 
         Raises
         ------
-        WorkerFailed
+        Failed
             The broker did not take the last flush; those records are read again next time too.
         """
-        self._halt.set()
+        self._beside.halt.set()
         for task in self._tasks.values():
             task.arrived.set()
         try:
             async with asyncio.timeout(FLUSH_WITHIN_S):
-                await asyncio.gather(*self._loops)
+                await self._beside.ended()
                 async with self._gate:
                     await self._still()
-                    if not self._failed:
+                    if not self._beside.failed:
                         await self._flush_all()
         except TimeoutError:
-            raise WorkerFailed(
+            raise Failed(
                 f"the broker did not take the last flush within {FLUSH_WITHIN_S:.0f} s; its records are read again"
             ) from None
         finally:
@@ -219,29 +212,20 @@ class Worker:
 
         Raises
         ------
-        WorkerFailed
+        Failed
             It stopped by itself.
         """
-        if self._failure is not None and self._failure.done():
-            error = self._failure.exception()
-            raise WorkerFailed(f"the worker stopped: {error}") from error
+        self._beside.check()
 
     async def wait(self) -> None:
         """Run until the worker fails.
 
         Raises
         ------
-        WorkerFailed
+        Failed
             Always in the end, unless cancelled.
         """
-        if self._failure is None:
-            raise WorkerFailed("the worker was not started")
-        await asyncio.wait([self._failure])
-        self.check()
-
-    @property
-    def _failed(self) -> bool:
-        return self._failure is not None and self._failure.done()
+        await self._beside.wait()
 
     # ------------------------------------------------------------------------------------------------ membership
 
@@ -257,7 +241,7 @@ class Worker:
                     offsets |= task.next_offsets()
                 return offsets
         except Exception as error:
-            self._fail(error)
+            self._beside.fail(error)
             raise
 
     async def _own(self, numbers: set[int], generation: int) -> None:
@@ -278,7 +262,7 @@ class Worker:
                 task.adopt(model)
             for stall in self.silence.held():
                 task.stall(stall)
-            self._spawn(self._drive(task))
+            self._beside.spawn(self._drive(task))
 
     def _drop(self, numbers: set[int]) -> None:
         for number in numbers:
@@ -290,12 +274,15 @@ class Worker:
         """Before others may get the partitions: write everything."""
         async with self._gate:
             await self._still()
-            if not self._failed:
+            if not self._beside.failed:
                 await self._flush_all()
+
+    def _suspend(self) -> None:
+        self._suspended = True
 
     async def _still(self) -> None:
         """Let no task begin a step, and wait for those that have."""
-        self._suspended = True
+        self._suspend()
         for task in list(self._tasks.values()):
             await task.idle()
 
@@ -308,11 +295,11 @@ class Worker:
 
     async def _drive(self, task: Task) -> None:
         """Step through a partition while there is anything to do, then wait for a batch."""
-        while not self._halt.is_set() and self._tasks.get(task.number) is task:
+        while not self._beside.halt.is_set() and self._tasks.get(task.number) is task:
             task.arrived.clear()
             busy = await self._step(task)
             if task.flush_due(self._rule, time.monotonic()) and not self._suspended:
-                self._spawn(self._flush(task))
+                self._beside.spawn(self._flush(task))
             if busy:
                 await asyncio.sleep(0)
                 continue
@@ -331,9 +318,9 @@ class Worker:
 
     async def _tick(self) -> None:
         """Once a second: let the wall's time pass, and note how far behind each source is."""
-        while not self._halt.is_set():
+        while not self._beside.halt.is_set():
             if self._lane.crashed is not None:
-                self._fail(self._lane.crashed)
+                self._beside.fail(self._lane.crashed)
             for task in list(self._tasks.values()):
                 async with task.busy:
                     if self._suspended or self._tasks.get(task.number) is not task:
@@ -344,34 +331,13 @@ class Worker:
             if 0 in self._tasks and not self._suspended and self.heartbeat is not None:
                 self.silence.decide(self.heartbeat.everyone(), self.clock(), self.cluster.partitions)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._halt.wait(), TICK_S)
+                await asyncio.wait_for(self._beside.halt.wait(), TICK_S)
 
     async def _flush(self, task: Task) -> None:
         await task.flush(self._tables, self.cluster, self._lane, self.plan.fingerprint)
 
     async def _flush_all(self) -> None:
         await asyncio.gather(*(self._flush(task) for task in self._tasks.values()))
-
-    # ------------------------------------------------------------------------------------------------ failing, closing
-
-    def _fail(self, error: BaseException) -> None:
-        if self._failure is not None and not self._failure.done():
-            self._failure.set_exception(error)
-            self._failure.exception()  # read: it is raised by whoever waits
-            self._suspended = True
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run work beside; its failure is the worker's."""
-
-        async def guarded() -> None:
-            try:
-                await work
-            except Exception as error:  # it is the worker's failure, whatever it is
-                self._fail(error)
-
-        task = asyncio.create_task(guarded())
-        self._loops.add(task)
-        task.add_done_callback(self._loops.discard)
 
     async def _join(self) -> None:
         """Join the group and recover, and compile the kernels meanwhile."""

@@ -7,33 +7,17 @@ from concurrent.futures import Executor
 
 from aiokafka import AIOKafkaProducer
 
-from schemas.catalogue import Catalogue
 from schemas.definitions import definition
 from streams.cluster import Cluster
 from streams.config import Clock, Settings, wall_ms
 from streams.counters import Counters
 from streams.emit import Emitter
 from streams.engine.plan import Plan
-from streams.lane import Tuning
 from streams.processor import Partition
 from streams.reaching import Reaching, Said
 from streams.store import LABELS, TRIGGERS
 from streams.tables import Recovered
 from streams.task import Task
-
-
-def tuning(settings: Settings, catalogue: Catalogue, cluster: Cluster) -> Tuning:
-    """How a worker's lane reads and holds its membership."""
-    return Tuning(
-        app_id=settings.group(catalogue.name),
-        address=cluster.address,
-        embedded=cluster.embedded,
-        fetch_wait_ms=settings.fetch_wait_ms,
-        fetch_bytes=settings.fetch_bytes,
-        session_timeout_s=settings.session_timeout_s,
-        member_id=settings.member_id,
-        data_dir=str(cluster.state_dir / "faust"),
-    )
 
 
 class Beginning:

@@ -211,14 +211,15 @@ class Counters:
 
     def _moved(self, changes: Changes) -> None:
         """Count who entered and left segments."""
-        places = changes.segments()
-        for place, name, entered in zip(places, changes.said_in(places), changes.new[places].tolist(), strict=True):
-            count = self.segments[name]
-            if entered:
-                count.entered += 1
-                count.latest.append(changes.customer(place))
-            else:
-                count.left += 1
+        crossed = np.flatnonzero(changes.segment)
+        rules = changes.rules[crossed]
+        for rule in np.unique(rules).tolist():
+            places = crossed[rules == rule]
+            entered = places[changes.new[places] != 0]
+            count = self.segments[changes.said[rule]]
+            count.entered += len(entered)
+            count.left += len(places) - len(entered)
+            count.latest.extend(changes.customer(place) for place in entered[-LATEST:].tolist())
 
     def reached(self, source: str, records: int, newest_ms: int | None) -> None:
         """Note records of a source that were dealt with, and its newest event time in a partition."""

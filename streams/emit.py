@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -60,8 +60,8 @@ class _Pending(msgspec.Struct):
     answer: asyncio.Future[Any] | None = None
 
 
-Cut = list[_Pending]
-"""Batches that hold what was added up to a moment and was not asked for before."""
+Batches = list[_Pending]
+"""Those that hold what was added up to a moment and was not asked for before."""
 
 
 class Writer:
@@ -73,7 +73,7 @@ class Writer:
         self._headers, self._frame = headers or [], _NO_FRAME
         self._open: Any = None
         self._queue: deque[_Pending] = deque()
-        self._uncut: Cut = []
+        self._uncut: Batches = []
         self._last: asyncio.Future[Any] | None = None
         self._sending = asyncio.Lock()
         self.waiting_since: float | None = None
@@ -115,7 +115,7 @@ class Writer:
         self._queue.append(pending)
         self._uncut.append(pending)
 
-    def cut(self) -> Cut:
+    def cut(self) -> Batches:
         """The batches since the cut before; what is added from now on goes into later ones."""
         self._close()
         cut, self._uncut = self._uncut, []
@@ -136,7 +136,7 @@ class Writer:
             await self._last
             self._last = None
 
-    async def acknowledged(self, cut: Cut) -> Acknowledged:
+    async def acknowledged(self, cut: Batches) -> Acknowledged:
         """Send what is left, wait until the broker has that cut, and return where it lies."""
         await self.send()
         written = Acknowledged(-1, -1)
@@ -148,6 +148,13 @@ class Writer:
                 written.first if written.first >= 0 else offset, offset + pending.batch.record_count()
             )
         return written
+
+
+class Cut(NamedTuple):
+    """What a writer was given up to a moment."""
+
+    writer: Writer
+    batches: Batches
 
 
 class Emitter:
@@ -228,26 +235,20 @@ class Emitter:
         for writer in self._examples.values():
             await writer.send()
 
-    def cut(self, *roles: Role) -> dict[Role, Cut]:
+    def cut(self, *roles: Role) -> list[Cut]:
         """What was added since the cut before, for those topics or all."""
-        cut = {role: self._writers[role].cut() for role in roles or self._writers}
-        if not roles:
-            cut[Role.TRAINING_EXAMPLES] = [pending for writer in self._examples.values() for pending in writer.cut()]
-        return cut
+        every = [*self._writers.values(), *self._examples.values()]
+        writers = [self._writers[role] for role in roles] if roles else every
+        return [Cut(writer, writer.cut()) for writer in writers]
 
-    async def acknowledged(self, cut: dict[Role, Cut]) -> dict[str, int]:
-        """The end of each topic as of its latest cut, once the broker has this one."""
-        for role, batches in cut.items():
-            if role is Role.TRAINING_EXAMPLES:
-                for writer in self._examples.values():
-                    await writer.send()
-                for pending in batches:
-                    if pending.answer is not None:
-                        await pending.answer
-                continue
-            writer = self._writers[role]
+    async def acknowledged(self, cuts: Iterable[Cut]) -> dict[str, int]:
+        """The end of each of the partition's topics as of its latest cut, once the broker has these.
+
+        Examples go to partitions of their targets, which other tasks write to as well: there is no end to tell.
+        """
+        for writer, batches in cuts:
             written = await writer.acknowledged(batches)
-            if written.end >= 0:
+            if written.end >= 0 and writer not in self._examples.values():
                 self._ends[writer.topic] = written.end
         return dict(self._ends)
 

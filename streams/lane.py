@@ -16,7 +16,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import faust
 import msgspec
@@ -27,6 +27,9 @@ from faust.tables import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from yarl import URL
+
+from streams.cluster import Cluster
+from streams.config import Settings
 
 POLL_S = 0.05
 COMMIT_WITHIN_S = 5.0
@@ -68,6 +71,20 @@ class Tuning(msgspec.Struct, frozen=True):
     session_timeout_s: float
     member_id: str
     data_dir: str
+
+    @classmethod
+    def of(cls, settings: Settings, group: str, cluster: Cluster) -> Self:
+        """As a member of that group on that cluster."""
+        return cls(
+            app_id=group,
+            address=cluster.address,
+            embedded=cluster.embedded,
+            fetch_wait_ms=settings.fetch_wait_ms,
+            fetch_bytes=settings.fetch_bytes,
+            session_timeout_s=settings.session_timeout_s,
+            member_id=settings.member_id,
+            data_dir=str(cluster.state_dir / "faust"),
+        )
 
 
 Positions = Callable[[frozenset[Place], int], Awaitable[dict[Place, int | None]]]

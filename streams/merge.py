@@ -44,6 +44,12 @@ class Merge:
         self._queues: list[list[Run]] = [[] for _ in range(sources)]
         self._ended = [True] * sources
         self._reached = [MISSING] * sources
+        self.taken = [MISSING] * sources
+        """Per source, the place in time of the last record that was taken: none comes before it any more."""
+
+    def go_on(self, taken: Sequence[int]) -> None:
+        """Order records as if those up to these places in time had been taken here."""
+        self.taken, self._reached = list(taken), list(taken)
 
     def push(self, source: int, decoded: Decoded, records: Sequence[Incoming]) -> None:
         """Queue a source's next records; a removal without a time goes with the record before it."""
@@ -86,6 +92,9 @@ class Merge:
         if not runs:
             return None
         piece = _merge(runs, bound, limit)
+        for number, run in runs:
+            if run.done:
+                self.taken[number] = int(run.heads[run.done - 1])
         for queue in self._queues:
             if queue and len(queue[0]) == 0:
                 queue.pop(0)

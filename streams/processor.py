@@ -20,7 +20,7 @@ from streams.arena import Arena
 from streams.asking import Asker
 from streams.columns import columns_of
 from streams.engine import codec, kernel, scoring
-from streams.engine.apply import Scratch
+from streams.engine.apply import Batch, Scratch
 from streams.engine.evaluate import desk
 from streams.engine.explain import Explanation, explain
 from streams.engine.kernel import Out, Status, Verdict
@@ -37,6 +37,7 @@ from streams.written import Customers
 
 JSON = dict[str, Any]
 _CHANGES, _TIMERS, _AT_ONCE, _NOTED = 16_384, 10_000, 1_000, 4_096
+_ENDLESS = 2**62
 
 
 class Partition:
@@ -66,6 +67,7 @@ class Partition:
         self._positions: dict[str, int] = {}
         self._passed: dict[str, int] = {}
         self._newest = [MISSING] * len(catalogue.sources)
+        self._advanced_ms, self._due_ms = MISSING, MISSING
         self._candidate = ""
         self._profiles = np.array([plan.rows.newest[s.name] for s in catalogue.sources if s.profile], dtype=np.int64)
         self._empty_codes = plan.rows.empty[plan.tables.rules["said"] + 1] >> 4
@@ -107,24 +109,35 @@ class Partition:
         """Time of the next record to apply; None where it is not known yet."""
         return self._merge.head()
 
-    def run(self, limit: int = 10_000, before: int | None = None) -> Output:
-        """Merge and apply up to `limit` records of times below `before`, then fire the timers that are due."""
+    def run(self, limit: int = 10_000, before: int | None = None, timers: int | None = None) -> Output:
+        """Merge and apply up to `limit` records of times below `before`, then fire timers that are due.
+
+        Parameters
+        ----------
+        timers
+            How many may fire; None: all. Those of a customer that are left fire before its next record, so that
+            nobody can tell.
+        """
         piece = self._merge.take(limit, before)
         self._positions |= self._passed
         self._passed.clear()
         output = self._begun()
         if piece is not None and len(piece.order):
             with self._lock:
-                output.join(self._apply(piece))
+                output.join(self._apply(piece, timers))
+            output.more = True
+        elif self.overdue:
+            with self._lock:
+                self._fire(self._due_ms, output, lambda _: [], timers)
             output.more = True
         return output
 
-    def feed(self, records: Iterable[tuple[str, Incoming]]) -> Output:
-        """Apply records in the order given, whatever their times: for replays in arrival order."""
+    def feed(self, records: Iterable[tuple[str, Incoming]], timers: int | None = None) -> Output:
+        """Apply records in the order given, whatever their times; `timers` as in `run`."""
         piece = as_given([(self._numbers[source], record) for source, record in records], self._intake.decode)
         output = self._begun()
         if piece is not None:
-            output.join(self._apply(piece))
+            output.join(self._apply(piece, timers))
         return output
 
     def _begun(self) -> Output:
@@ -133,8 +146,8 @@ class Partition:
         output.dead = self._intake.take_dead()
         return output
 
-    def _apply(self, piece: Piece) -> Output:
-        batch, output = columns_of(piece, self.plan.columns, self._give_slots), Output.empty()
+    def _apply(self, piece: Piece, timers: int | None) -> Output:
+        batch, output = self._batch(piece), Output.empty()
         count = len(batch.slot)
         verdict = Verdict(np.zeros(count, dtype=np.int8), np.zeros(count, dtype=np.int64))
         prefixes = [self._prefixes[number] for number in piece.numbers]
@@ -147,13 +160,18 @@ class Partition:
         start = 0
         while start < count:
             start = kernel.apply_batch(
-                self._still.tables, self.arena.state, batch, verdict, start, self.plan.skew_ms, self._out
+                self._still.tables, self.arena.state, batch, verdict, start, self.plan.skew_ms, self._due_ms, self._out
             )
             if start < count:
                 self._drain(output, anchors)
-        self._fire(int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms)), output, anchors)
+        mark = int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms))
+        self._fire(max(mark, self._due_ms), output, anchors, timers)
         self._account(piece, verdict, output)
         return output
+
+    def _batch(self, piece: Piece) -> Batch:
+        """The merged records as columns, every customer with a slot."""
+        return columns_of(piece, self.plan.columns, self._give_slots)
 
     def _give_slots(self, customers: list[str]) -> NDArray[np.int64]:
         first = len(self.arena)
@@ -208,19 +226,28 @@ class Partition:
             output.written.append(changes)
         output.examples += self.asker.drain(self._out.notes)
 
-    def _fire(self, limit: int, output: Output, anchors: Anchoring) -> None:
-        """Let everything happen that is due at or before `limit`."""
-        more = True
-        while more:
-            more = kernel.fire_due(self._still.tables, self.arena.state, self._out, limit, _TIMERS)
+    def _fire(self, limit: int, output: Output, anchors: Anchoring, most: int | None = None) -> None:
+        """Let everything happen that is due at or before `limit`, or the first `most` of it."""
+        more, left = True, _ENDLESS if most is None else most
+        while more and left > 0:
+            more = kernel.fire_due(self._still.tables, self.arena.state, self._out, limit, min(left, _TIMERS))
+            left -= _TIMERS
             self._drain(output, anchors)
+        self._drain(output, anchors)  # what records made, where no timer may fire
+        self._due_ms = limit if more else MISSING
         output.examples += self.asker.advance(limit)
 
-    def advance(self, to_ms: int) -> Output:
-        """Let time pass: every timer due at or before `to_ms` fires."""
+    @property
+    def overdue(self) -> bool:
+        """Whether timers are left that were to fire; `run` goes on with them."""
+        return self._due_ms != MISSING
+
+    def advance(self, to_ms: int, timers: int | None = None) -> Output:
+        """Let time pass: timers due at or before `to_ms` fire, up to so many at once; `run` goes on with the rest."""
         output = self._begun()
+        self._advanced_ms = max(self._advanced_ms, to_ms)
         with self._lock:
-            self._fire(to_ms, output, lambda _: [])
+            self._fire(max(to_ms, self._due_ms), output, lambda _: [], timers)
         return output
 
     def adopt(self, snapshot: ModelSnapshot) -> bool:
@@ -251,13 +278,16 @@ class Partition:
             self.sayer.ready(target, False)
 
     def rescore(self, first: int, anchor: str, most: int = _TIMERS) -> Rescored:
-        """Decide the scores of the next customers anew; `anchor` is what brought the model, for the changes' ids."""
-        output, end, floor = self._begun(), min(first + most, len(self.arena)), self.watermark
+        """Decide the scores of the next customers anew; `anchor` is what brought the model, for the changes' ids.
+
+        They are decided as of the time that has passed, by records or by a clock; what is due until then comes before.
+        """
+        output, end = self._begun(), min(first + most, len(self.arena))
+        floor = max(int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms)), self._advanced_ms)
         with self._lock:
+            self._fire(floor, output, lambda _: [])
             while first < end:
-                first = kernel.rescore(
-                    self._still.tables, self.arena.state, self._out, first, end, MISSING if floor is None else floor
-                )
+                first = kernel.rescore(self._still.tables, self.arena.state, self._out, first, end, floor)
                 self._drain(output, lambda _: [anchor])
         return Rescored(output, first, first < len(self.arena))
 
@@ -293,7 +323,8 @@ class Partition:
                     first = kernel.wake(still.tables, self.arena.state, self._out, first, end, still.said_since)
                     self._drain(output, lambda _: [])
                 still.woken(first, len(self.arena))
-                self._fire(int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms)), output, lambda _: [])
+                reached = int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms))
+                self._fire(max(reached, self._due_ms), output, lambda _: [], most)
         return output
 
     @property
@@ -318,10 +349,10 @@ class Partition:
         return Dirty([self.arena.customers[slot].encode() for slot in slots], rows)
 
     def clock_state(self) -> JSON:
-        """The watermark's state, for the marker."""
+        """How far time and the sources' order have come, for the marker."""
         confirmed, candidate, slot = (int(value) for value in self.arena.state.clock)
         customer = self.arena.customers[slot] if slot >= 0 else self._candidate
-        return {"confirmed": confirmed, "candidate": candidate, "customer": customer}
+        return {"confirmed": confirmed, "candidate": candidate, "customer": customer, "taken": list(self._merge.taken)}
 
     def restore(self, positions: dict[str, int], clock_state: JSON) -> None:
         """Go on from a marker; the rows are loaded already."""
@@ -329,6 +360,7 @@ class Partition:
         slot = self.arena.slots.get(clock_state["customer"], -1)
         self.arena.state.clock[:] = (clock_state["confirmed"], clock_state["candidate"], slot)
         self._candidate = clock_state["customer"]
+        self._merge.go_on(clock_state.get("taken", self._merge.taken))
 
     def load(self, customers: list[bytes], rows: list[bytes]) -> None:
         """Take rows that were written by `take_dirty`; each customer once.
@@ -386,10 +418,10 @@ class Partition:
             return None
         return self.sayer.holds(name, self.arena.state.rows[slot])
 
-    def profiled_at(self, customer: str) -> int:
-        """Time of the customer's newest profile record; 0 where there is none."""
-        slot = self.arena.slots.get(customer, -1)
-        return max(0, int(self.arena.state.rows[slot, self._profiles].max(initial=0))) if slot >= 0 else 0
+    def profiled_at(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Time of the newest profile record of the customer in each slot; 0 where there is none."""
+        known: NDArray[np.int64] = self.arena.state.rows[np.ix_(slots, self._profiles)].max(axis=1, initial=0)
+        return known
 
     def overview(self) -> Overview:
         """How many customers say what."""

@@ -39,6 +39,11 @@ class Reaching:
         self._zone = zoneinfo.ZoneInfo(catalogue.timezone)
         self._ends = sorted({one.quiet.end_minute for one in catalogue.triggers if one.quiet is not None})
 
+    @property
+    def live(self) -> bool:
+        """Whether the wall's clock moves time; with the event clock every timer is to have fired before a decision."""
+        return self._wall is not None
+
     def stops_at(self, head: int | None) -> int | None:
         """Where a step that begins at `head` (UTC ms) has to stop, so that the rows stand at that moment."""
         if self._wall is not None or head is None:
@@ -69,10 +74,13 @@ class Reaching:
         """What the triggers make of changes."""
         found: list[Said] = []
         places = np.flatnonzero(self._followed[changes.rules])
-        for change, at in zip(changes.some(places.tolist()), changes.at[places].tolist(), strict=True):
+        if not len(places):
+            return found
+        now = self._part.profiled_at(changes.slots[places]) if self._wall is None else self._wall()
+        moments = np.maximum(now, changes.at[places]).tolist()
+        for change, moment in zip(changes.some(places.tolist()), moments, strict=True):
             if isinstance(change, SegmentChange):
-                known = self._part.profiled_at(change.customer_id) if self._wall is None else self._wall()
-                found += self._triggers.consider(change, max(known, at), self)
+                found += self._triggers.consider(change, moment, self)
         return found
 
     def advance(self, head: int | None = None) -> list[Said]:

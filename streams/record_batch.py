@@ -47,10 +47,15 @@ class Parcel(NamedTuple):
 def pooled(parts: Iterable[bytes | None]) -> Texts:
     """Texts one after the other."""
     listed = list(parts)
-    nulls = np.array([part is None for part in listed], dtype=np.bool_)
-    ends = np.cumsum([0, *(0 if part is None else len(part) for part in listed)], dtype=np.int64)
-    pool = np.frombuffer(b"".join(part for part in listed if part is not None), dtype=np.uint8)
-    return Texts(pool, ends[:-1] + nulls, ends[1:])
+    ends = np.zeros(len(listed) + 1, dtype=np.int64)
+    if None in listed:
+        known = [part or b"" for part in listed]
+        nulls = np.array([part is None for part in listed], dtype=np.int64)
+    else:
+        known, nulls = listed, np.zeros(len(listed), dtype=np.int64)  # type: ignore[assignment]  # mypy keeps None
+    np.cumsum(np.fromiter(map(len, known), dtype=np.int64, count=len(known)), out=ends[1:])
+    # Not of bytes: arrays that cannot be written to are another type to numba, with kernels of its own to compile.
+    return Texts(np.frombuffer(bytearray().join(known), dtype=np.uint8), ends[:-1] + nulls, ends[1:])
 
 
 _NO_TEXTS: Final = Texts(_NO_BYTES, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))

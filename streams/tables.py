@@ -15,19 +15,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from schemas.topics import Role
 from streams.cluster import Cluster, StateRefused, rebuild_command
 from streams.emit import Writer
 from streams.record_batch import plain
 from streams.store import MARKER, ROW, SIDES, SLICE_ROWS, Entry, Marker, Rows, Store
-
-FETCH_WAIT_MS = 20
-FETCH_BYTES = 8_388_608
-POLL_MS = 1_000
-STUCK_AFTER_S = 60.0
+from streams.tail import TailShorter, TailStuck, read_to_end
 
 
 class Recovered(msgspec.Struct, frozen=True):
@@ -121,49 +116,21 @@ class Tables:
 
     async def _read_tails(self, tails: dict[int, _Tail]) -> None:
         """Bring the stores to the end of their changelogs."""
-        if not tails:
-            return
-        reader = AIOKafkaConsumer(
-            bootstrap_servers=self._cluster.address,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-            max_partition_fetch_bytes=FETCH_BYTES,
-        )
-        await reader.start()
-        try:
-            places = {number: TopicPartition(self._topic, number) for number in tails}
-            reader.assign(list(places.values()))
-            first = await reader.beginning_offsets(list(places.values()))
-            for number, place in places.items():
-                reader.seek(place, max(tails[number].store.changelog_position, first[place]))
-            await self._read(reader, tails, places)
-        except OffsetOutOfRangeError:
-            raise self._shorter() from None
-        finally:
-            await reader.stop()
+        offsets = {TopicPartition(self._topic, number): tail.store.changelog_position for number, tail in tails.items()}
 
-    async def _read(self, reader: Any, tails: dict[int, _Tail], places: dict[int, TopicPartition]) -> None:
-        """Read until every partition stands at the end that fetches tell; the embedded broker says it no other way."""
-        left = dict(places)
-        deadline = asyncio.get_running_loop().time() + STUCK_AFTER_S
-        while left:
-            got = await reader.getmany(*left.values(), timeout_ms=FETCH_WAIT_MS)
-            for number, place in list(left.items()):
-                if records := got.get(place):
-                    await asyncio.to_thread(tails[number].take, records)
-                    deadline = asyncio.get_running_loop().time() + STUCK_AFTER_S
-                end, position = reader.highwater(place), await reader.position(place)
-                if end is not None and position > end:
-                    raise self._shorter()
-                if end is not None and position >= end:
-                    await asyncio.to_thread(tails[number].finish, position)
-                    del left[number]
-                    reader.pause(place)
-            if asyncio.get_running_loop().time() > deadline:
-                raise StateRefused(
-                    f"the changelog {self._topic!r} could not be read to its end: the broker does not answer"
-                )
+        async def take(place: TopicPartition, records: list[Any]) -> None:
+            await asyncio.to_thread(tails[place.partition].take, records)
+
+        try:
+            ends = await read_to_end(self._cluster.address, offsets, take)
+        except TailShorter:
+            raise self._shorter() from None
+        except TailStuck:
+            raise StateRefused(
+                f"the changelog {self._topic!r} could not be read to its end: the broker does not answer"
+            ) from None
+        for place, end in ends.items():
+            await asyncio.to_thread(tails[place.partition].finish, end)
 
     def _shorter(self) -> StateRefused:
         return StateRefused(

@@ -34,6 +34,8 @@ from streams.written import Changes, Customers
 
 FIRST_ROW_BYTES = 600
 RESCORED_AT_ONCE = 2_048
+TIMERS_AT_ONCE = 2_048
+"""How many customers time may change before records have their turn again (P4)."""
 WOKEN_AT_ONCE = 2_048
 T = TypeVar("T")
 
@@ -96,6 +98,7 @@ class Task:
         self._clock = clock
         self.busy, self.arrived = asyncio.Lock(), asyncio.Event()
         self._engine, self._reaching = engine, reaching
+        self._timers = TIMERS_AT_ONCE if reaching.live else None
         self._inbox: list[_Received] = []
         self._head: int | None = None
         self._new_models: list[Model] = []
@@ -174,14 +177,14 @@ class Task:
             # Nobody waits for a source that is frozen: what it brings is late anyhow.
             self.part.ended(source, at_end or source in self.part.frozen)
         stop = self._reaching.stops_at(self.part.head())
-        outputs.append(self.part.run(self._run_records, stop))
+        outputs.append(self.part.run(self._run_records, stop, self._timers))
         self._head = self.part.head()
         for model in models:
             if model.snapshot is None:
                 self.part.withdraw(model.target)
             elif self.part.adopt(model.snapshot):
                 self._rescoring.append(_Rescoring(str(model.offset)))
-        if self._rescoring:
+        if self._rescoring and not self.part.overdue:
             outputs.append(self._rescore())
         return outputs
 
@@ -236,7 +239,10 @@ class Task:
         flowing = [source.name for source in self._sources if source.name not in self.part.frozen]
         if all(lane.at_end(self._places[name]) and not self._queued(name) for name in flowing):
             self._passed_ms = to_ms
-            self._take(await self._in_engine(self.part.advance, to_ms))
+            self._take(await self._in_engine(self.part.advance, to_ms, self._timers))
+            if self.part.overdue:
+                self.more = True
+                self.arrived.set()
 
     def _queued(self, source: str) -> int:
         """Records of a source that are here and not yet applied."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaProducer
 
@@ -19,6 +18,7 @@ from schemas.definitions import learning_fingerprint
 from schemas.learning import model_key
 from schemas.topics import Role
 from streams.agents import ingest
+from streams.beside import Beside, Failed, within
 from streams.broker import BrokerError
 from streams.cluster import Cluster, StateRefused, prepare_trainer
 from streams.config import Settings
@@ -33,15 +33,10 @@ from streams.task import FlushRule
 SLICE: Final = 500  # examples between two looks at anything else: about 20 ms
 IDLE_S: Final = 0.1
 STOP_WITHIN_S: Final = 6.0
-CLOSE_WITHIN_S: Final = 1.0
 
 
 class NothingToLearn(Exception):
     """The catalogue has no targets."""
-
-
-class TrainerFailed(Exception):
-    """The trainer stopped by itself; the cause says why."""
 
 
 REFUSALS = (BrokerError, StateRefused, StoreError, NothingToLearn)
@@ -70,12 +65,11 @@ class TrainerApp:
         self._lane: Lane
         self._control: Control
         self._on_control: dict[str, bytes] = {}
-        self._beside: set[asyncio.Task[None]] = set()
-        self._halt, self._arrived = asyncio.Event(), asyncio.Event()
+        self._arrived = asyncio.Event()
         self._gate = asyncio.Lock()
         self._suspended = True
         self._generation = -1
-        self._failure: asyncio.Future[None] | None = None
+        self._beside = Beside("trainer", self._suspend)
         self._opened = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
@@ -89,14 +83,14 @@ class TrainerApp:
         if not self.catalogue.targets:
             raise NothingToLearn(f"the catalogue {self.catalogue.name!r} has no targets: there is nothing to learn")
         quiet()
-        self._failure = asyncio.get_running_loop().create_future()
+        self._beside.begin()
         try:
             await self._open()
-            await self._first(asyncio.ensure_future(self._lane.app.start()))
+            await self._beside.first(self._lane.app.start())
         except BaseException:
             await self._opened.aclose()
             raise
-        self._spawn(self._pump())
+        self._beside.spawn(self._pump())
 
     async def _open(self) -> None:
         """Everything but the group: topics, producer, tables, control, lane."""
@@ -104,40 +98,43 @@ class TrainerApp:
             self.settings, self.catalogue, self._fingerprint, rebuild=self._rebuild, file=self._file
         )
         sender: AIOKafkaProducer = producer(self.cluster.address, idempotent=not self.cluster.embedded)
-        self._opened.push_async_callback(_within, sender.stop)
+        self._opened.push_async_callback(within, sender.stop)
         await sender.start()
         self._tables = Tables(self.cluster, sender, self._file, Role.TRAINER_CHANGELOG)
         self._opened.callback(self._tables.close)
         control = self.cluster.named(Role.CONTROL)
-        self._control = Control(self.cluster.address, control, self.cluster.embedded, self._fail)
+        self._control = Control(self.cluster.address, control, self.cluster.embedded, self._beside.fail)
         self._control.follow(self._note)
         await self._control.start()
         self._opened.push_async_callback(self._control.stop)
-        self._lane = Lane(self._tuning(), self._positions, [self.cluster.named(Role.TRAINING_EXAMPLES)])
+        group = self.settings.trainer_group(self.catalogue.name)
+        self._lane = Lane(
+            Tuning.of(self.settings, group, self.cluster), self._positions, [self.cluster.named(Role.TRAINING_EXAMPLES)]
+        )
         self._lane.on_revoked(self._revoked)
-        ingest.define(self._lane, self._receive, self._fail, name="learn")
-        self._opened.push_async_callback(_within, self._lane.app.stop)
+        ingest.define(self._lane, self._receive, self._beside.fail, name="learn")
+        self._opened.push_async_callback(within, self._lane.app.stop)
 
     async def stop(self) -> None:
         """Finish what is at work, flush, publish and close; what was not taken in is read again next time.
 
         Raises
         ------
-        TrainerFailed
+        Failed
             The broker did not take the last flush; those examples are read again next time too.
         """
-        self._halt.set()
+        self._beside.halt.set()
         self._arrived.set()
         try:
             async with asyncio.timeout(STOP_WITHIN_S):
                 async with self._gate:
-                    self._suspended = True
-                    if not self._failed:
+                    self._suspend()
+                    if not self._beside.failed:
                         await self._flush_all()
-                await asyncio.gather(*self._beside)
-            await _within(self._control.drained)  # what was not published is when it starts again
+                await self._beside.ended()
+            await within(self._control.drained)  # what was not published is when it starts again
         except TimeoutError:
-            raise TrainerFailed(
+            raise Failed(
                 f"the broker did not take the last flush within {STOP_WITHIN_S:.0f} s; its examples are read again"
             ) from None
         finally:
@@ -148,42 +145,24 @@ class TrainerApp:
 
         Raises
         ------
-        TrainerFailed
+        Failed
             It stopped by itself.
         """
-        if self._failure is not None and self._failure.done():
-            error = self._failure.exception()
-            raise TrainerFailed(f"the trainer stopped: {error}") from error
+        self._beside.check()
 
     async def wait(self) -> None:
         """Run until the trainer fails.
 
         Raises
         ------
-        TrainerFailed
+        Failed
             Always in the end, unless cancelled.
         """
-        if self._failure is None:
-            raise TrainerFailed("the trainer was not started")
-        await asyncio.wait([self._failure])
-        self.check()
+        await self._beside.wait()
 
     def standings(self) -> list[Standing]:
         """How far each of its targets is, in the catalogue's order."""
         return [task.standing(self._lane.behind(task.place)) for _, task in sorted(self.targets.items())]
-
-    def _tuning(self) -> Tuning:
-        settings = self.settings
-        return Tuning(
-            app_id=settings.trainer_group(self.catalogue.name),
-            address=self.cluster.address,
-            embedded=self.cluster.embedded,
-            fetch_wait_ms=settings.fetch_wait_ms,
-            fetch_bytes=settings.fetch_bytes,
-            session_timeout_s=settings.session_timeout_s,
-            member_id=settings.member_id,
-            data_dir=str(self.cluster.state_dir / "faust"),
-        )
 
     # ------------------------------------------------------------------------------------------------ membership
 
@@ -196,7 +175,7 @@ class TrainerApp:
                 self._arrived.set()
                 return {task.place: task.next_offset for task in self.targets.values()}
         except Exception as error:
-            self._fail(error)
+            self._beside.fail(error)
             raise
 
     async def _own(self, places: dict[int, Place], generation: int) -> None:
@@ -209,7 +188,7 @@ class TrainerApp:
         new = sorted(set(places) - set(self.targets))
         for number, recovered in (await self._tables.recover(new)).items():
             self.targets[number] = Learning(self.catalogue, places[number], recovered)
-            self._spawn(self._make_up(self.targets[number]))
+            self._beside.spawn(self._make_up(self.targets[number]))
         for task in self.targets.values():
             task.reassigned()
 
@@ -218,11 +197,14 @@ class TrainerApp:
             del self.targets[number]
         self._tables.close(sorted(numbers))
 
+    def _suspend(self) -> None:
+        self._suspended = True
+
     async def _revoked(self) -> None:
         """Before others may get the targets: write everything."""
         async with self._gate:
-            self._suspended = True
-            if not self._failed:
+            self._suspend()
+            if not self._beside.failed:
                 await self._flush_all()
 
     # ------------------------------------------------------------------------------------------------ at work
@@ -236,11 +218,11 @@ class TrainerApp:
 
     async def _pump(self) -> None:
         """Learn in slices and write what is due; wait for a batch where there is nothing to learn."""
-        while not self._halt.is_set():
+        while not self._beside.halt.is_set():
             self._arrived.clear()
             busy = False
             if self._lane.crashed is not None:
-                self._fail(self._lane.crashed)
+                self._beside.fail(self._lane.crashed)
             for task in list(self.targets.values()):
                 async with self._gate:
                     if self._suspended or self.targets.get(task.place.partition) is not task:
@@ -248,7 +230,7 @@ class TrainerApp:
                     busy = task.step(SLICE) or busy
                     task.balance(self._lane, self.settings.max_queued)
                     if task.flush_due(self._rule, time.monotonic()):
-                        self._spawn(self._flush(task))
+                        self._beside.spawn(self._flush(task))
                 await asyncio.sleep(0)
             if not busy:
                 with contextlib.suppress(TimeoutError):
@@ -274,7 +256,7 @@ class TrainerApp:
         what an earlier one published: nobody knows what that was learned from.
         """
         caught_up = asyncio.ensure_future(self._control.caught_up())
-        halted = asyncio.ensure_future(self._halt.wait())
+        halted = asyncio.ensure_future(self._beside.halt.wait())
         await asyncio.wait([caught_up, halted], return_when=asyncio.FIRST_COMPLETED)
         caught_up.cancel()
         halted.cancel()
@@ -296,51 +278,6 @@ class TrainerApp:
 
     def _key(self, task: Learning) -> str:
         return self._keys + task.target.name
-
-    # ------------------------------------------------------------------------------------------------ failing, closing
-
-    @property
-    def _failed(self) -> bool:
-        return self._failure is not None and self._failure.done()
-
-    def _fail(self, error: BaseException) -> None:
-        if self._failure is not None and not self._failure.done():
-            self._failure.set_exception(error)
-            self._failure.exception()  # read: it is raised by whoever waits
-            self._suspended = True
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run work beside; its failure is the trainer's."""
-
-        async def guarded() -> None:
-            try:
-                await work
-            except Exception as error:  # it is the trainer's failure, whatever it is
-                self._fail(error)
-
-        task = asyncio.create_task(guarded())
-        self._beside.add(task)
-        task.add_done_callback(self._beside.discard)
-
-    async def _first(self, started: asyncio.Future[Any]) -> None:
-        """Wait for the start, or raise what failed before it."""
-        failure = self._failure
-        if failure is None:
-            raise TrainerFailed("the trainer was not started")
-        await asyncio.wait([started, failure], return_when=asyncio.FIRST_COMPLETED)
-        if failure.done():
-            started.cancel()
-            with contextlib.suppress(BaseException):
-                await started
-            failure.result()
-        await started
-
-
-async def _within(close: Callable[[], Awaitable[None]]) -> None:
-    """Close something, or leave it where it hangs on a broker that is gone."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(CLOSE_WITHIN_S):
-            await close()
 
 
 def build(settings: Settings, catalogue: Catalogue, *, rebuild: bool = False, file: str = "CATALOGUE") -> TrainerApp:

@@ -14,6 +14,7 @@ import msgspec
 from schemas.catalogue import Catalogue
 from schemas.loading import load
 from schemas.problems import CatalogueError
+from streams.beside import Failed
 from streams.commands.running import signalled, unless
 from streams.compiled import keep_compiled
 from streams.config import Settings, SettingsError, read
@@ -57,7 +58,7 @@ def trainer(catalogue: Path, broker: str | None, data_dir: Path | None, rebuild:
 
 async def _run(settings: Settings, catalogue: Catalogue, rebuild: bool, file: str, as_json: bool) -> int:
     """Start, run until a signal or a failure, stop; the exit code."""
-    from streams.trainer_app import REFUSALS, TrainerFailed, build  # late: River takes a second to import
+    from streams.trainer_app import REFUSALS, build  # late: River takes a second to import
 
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # what a library leaves behind when its broker is gone
     stopped = signalled()
@@ -71,7 +72,7 @@ async def _run(settings: Settings, catalogue: Catalogue, rebuild: bool, file: st
             reports = asyncio.create_task(_report(member, as_json))
             open_.callback(reports.cancel)
             await unless(stopped, member.wait())
-    except (*REFUSALS, TrainerFailed) as error:
+    except (*REFUSALS, Failed) as error:
         click.echo(f"Error: {error}", err=True)
         return 1
     _say("stopped", member.standings(), as_json)

@@ -15,6 +15,7 @@ from schemas.catalogue import Catalogue
 from schemas.loading import load
 from schemas.problems import CatalogueError
 from schemas.status import WorkerStatus
+from streams.beside import Failed
 from streams.commands.running import signalled, unless
 from streams.compiled import keep_compiled
 from streams.config import Clock, Settings, SettingsError, read
@@ -77,7 +78,7 @@ async def _run(
     settings: Settings, catalogue: Catalogue, rebuild: bool, file: str, expect: int | None, as_json: bool
 ) -> int:
     """Start, run until a signal or a failure, stop; the exit code."""
-    from streams.app import REFUSALS, WorkerFailed, build  # late: numba reads where its cache is when it is imported
+    from streams.app import REFUSALS, build  # late: numba reads where its cache is when it is imported
 
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # what a library leaves behind when its broker is gone
     stopped = signalled()
@@ -92,7 +93,7 @@ async def _run(
             reports = asyncio.create_task(_report(member, as_json))
             open_.callback(reports.cancel)
             await unless(stopped, member.wait())
-    except (*REFUSALS, WorkerFailed) as error:
+    except (*REFUSALS, Failed) as error:
         click.echo(f"Error: {error}", err=True)
         return 1
     _say(member, "stopped", as_json)

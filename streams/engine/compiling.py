@@ -7,12 +7,14 @@ nothing here needs counting; what is given up is allocating inside, which numba 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from numba import njit
 
+F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS: Final[dict[str, Any]] = {"cache": True, "nogil": True, "_nrt": False}
 
-compiled: Final[Any] = njit(**_OPTIONS)
+compiled: Final[Callable[[F], F]] = njit(**_OPTIONS)
 # Part of its caller: handing tens of arrays to a callee costs more than the callee's work.
-inlined: Final[Any] = njit(inline="always", **_OPTIONS)
+inlined: Final[Callable[[F], F]] = njit(inline="always", **_OPTIONS)

@@ -149,6 +149,7 @@ def _commit(tables: Tables, state: State, out: Out, slot: int, at: int, cause: i
 def _fire(tables: Tables, state: State, out: Out, slot: int) -> None:
     """Let the row's next timer fire at its due time."""
     at = state.due.time[slot]
+    state.due.size[1] += 1
     _look_again(tables, state, out, slot, at, is_midnight(at, tables.offset_ms), _TIME, -1)
 
 
@@ -304,7 +305,7 @@ def _take(tables: Tables, state: State, batch: Batch, i: int, skew_ms: int, out:
 
 @compiled
 def apply_batch(
-    tables: Tables, state: State, batch: Batch, verdict: Verdict, start: int, skew_ms: int, out: Out
+    tables: Tables, state: State, batch: Batch, verdict: Verdict, start: int, skew_ms: int, passed: int, out: Out
 ) -> int:
     """Apply records from `start` on; the index of the next one (the batch's length when done).
 
@@ -312,6 +313,8 @@ def apply_batch(
     ----------
     verdict
         Out: what became of each record.
+    passed
+        Timers due at or before this moment were to fire before these records; MISSING: all have.
     """
     for i in range(start, len(batch.slot)):
         slot = batch.slot[i]
@@ -326,7 +329,7 @@ def apply_batch(
                 return i
             _wake(tables, state, out, slot)
         time = batch.time[i]
-        limit = max(time, watermark(state.clock, skew_ms))
+        limit = max(time, max(watermark(state.clock, skew_ms), passed))
         while state.due.time[slot] <= limit:
             if not _room(tables, out):
                 return i
