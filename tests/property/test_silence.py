@@ -139,12 +139,12 @@ def engine(quiet: Quiet, batch: int, partitions: int = 1, at_once: int = 1) -> S
 @given(cases().flatmap(silences))
 def test_p5_any_catalogue_freezes_and_thaws_in_any_batches(quiet: Quiet) -> None:
     expected = oracle(quiet)
-    for batch, at_once in ((ALL, 1), (7, 2), (1, 1)):
+    for batch, at_once in ((ALL, 1), (3, 2)):
         assert engine(quiet, batch, at_once=at_once) == expected, f"batches of {batch}"
 
 
 @given(cases(EVERYTHING).flatmap(silences))
-@settings(max_examples=settings().max_examples // 2)
+@settings(max_examples=settings().max_examples // 4)
 def test_p5_every_aggregation_freezes_and_thaws(quiet: Quiet) -> None:
     expected = oracle(quiet)
     for batch in (ALL, 1):
@@ -207,18 +207,27 @@ class Stalled(msgspec.Struct, frozen=True):
 
 @st.composite
 def stalled(draw: DrawFn) -> Stalled:
-    """A few customers' looks and payments, minutes to days apart, and a stall somewhere between them."""
-    clock, records, times = START, list[Record](), list[int]()
-    for number in range(draw(st.integers(4, 40))):
-        clock += draw(st.sampled_from((0, 1, 10 * MINUTE, HOUR, 5 * HOUR, 11 * HOUR, 3 * DAY)))
-        source = draw(st.sampled_from(("look", "look", "pay")))
+    """Some days of one customer who looks every few hours and of two who come and go, with a stall among them."""
+    until = START + draw(st.integers(2, 6)) * DAY
+    clock, moments = START + 1, [(START, "steady", "look")]
+    while clock < until:
+        moments.append((clock, "steady", draw(st.sampled_from(("look", "look", "look", "pay")))))
+        clock += draw(st.sampled_from((1, 10 * MINUTE, HOUR, 3 * HOUR, 5 * HOUR)))
+    for customer in ("b", "c"):
+        for _ in range(draw(st.integers(0, 8))):
+            at = (
+                START + draw(st.integers(0, (until - START) // HOUR - 1)) * HOUR + draw(st.sampled_from((0, 1, MINUTE)))
+            )
+            moments.append((at, customer, draw(st.sampled_from(("look", "pay")))))
+    records, times = list[Record](), list[int]()
+    for number, (at, customer, source) in enumerate(sorted(moments)):
         rest = {"page": draw(st.sampled_from(("home", "help")))} if source == "look" else {"amount": 1}
-        value = {"customer": draw(st.sampled_from("abc")), "at": clock, "id": f"n{number}"} | rest
+        value = {"customer": customer, "at": at, "id": f"n{number}"} | rest
         records.append(Record(source, msgspec.json.encode(value)))
-        times.append(clock)
-    begins = draw(st.sampled_from(times)) + draw(st.sampled_from((0, 1, HOUR)))
-    ends = begins + draw(st.sampled_from((HOUR, 10 * HOUR, DAY, 20 * DAY)))
-    return Stalled(records, times, begins, ends, max(clock, ends) + draw(st.sampled_from((0, HOUR, 40 * DAY))))
+        times.append(at)
+    begins = draw(st.sampled_from(times)) + draw(st.sampled_from((1, HOUR)))
+    ends = min(until, begins + draw(st.sampled_from((5 * HOUR, DAY, 3 * DAY))))
+    return Stalled(records, times, begins, ends, until + draw(st.sampled_from((0, 40 * DAY))))
 
 
 def within(part: list[Change], whole: list[Change]) -> bool:
@@ -238,8 +247,9 @@ def test_p5_a_stall_leaves_no_trace_and_makes_no_false_changes(case: Stalled) ->
         found = ends[1][customer]
         assert (found.tags, found.segments.keys(), found.status) == (expected.tags, expected.segments.keys(), {})
         mine = [[one for one in run.changes if one.customer_id == customer] for run in (calm, stall)]
-        if [one.new for one in mine[0] if one.name == "life"] == ["active"]:
-            assert [one.new for one in mine[1] if one.name == "life"] == ["active"]
+        lives = [[one.new for one in some if one.name == "life"] for some in mine]
+        if lives[0] in (["active"], ["active", "cooling", "dormant"]) and customer == "steady":
+            assert lives[1] == lives[0]
             for name in OF_LOOK:
                 calm_ones, stall_ones = ([one for one in some if one.name == name] for some in mine)
                 assert within(stall_ones, calm_ones), name
