@@ -306,6 +306,8 @@ def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, r
         if time != MISSING and time != NEVER and time + since.after > at:
             waits = frozen and time + since.after > desk.stands.groups[since.group, UNTIL]
             due = due if waits else min(due, time + since.after)
+    if len(tables.quantiles) > 0:
+        due = min(due, next_cut(tables, desk.cuts, at, row, frozen, desk.stands))
     for index in range(len(ruled)):
         rule = ruled[index]
         code, old = -1, (row[rule.said + 1] >> 4) - 1
