@@ -78,7 +78,7 @@ class Worker:
         self.counters = Counters([source.name for source in catalogue.sources], settings.recent, ages)
         self.heartbeat: Heartbeat | None = None
         self._models = Models(catalogue, settings.group(catalogue.name))
-        self._cuts = Followed(catalogue, settings.group(catalogue.name))
+        self._cuts = Followed(catalogue, settings.group(catalogue.name), settings.clock is Clock.WALL)
         self.cluster: Cluster
         self._rebuild, self._file = rebuild, file
         self._sender: AIOKafkaProducer
@@ -165,7 +165,7 @@ class Worker:
         control.follow(self._models.on_record)
         self._models.follow(self._adopt)
         control.follow(self._cuts.on_record)
-        self._cuts.follow(control.put, self._measure)
+        self._cuts.follow(control, self._measure)
         self._opened.push_async_callback(control.stop)
         self._opened.push_async_callback(within, control.drained)
         self._opened.callback(self.heartbeat.stopped)

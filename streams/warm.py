@@ -43,7 +43,8 @@ def warm(plan: Plan) -> None:
     for target in plan.catalogue.targets:
         part.adopt(_model(target))
     part.rescore(0, "")
-    part.recut(0, "")
+    if part.census:
+        part.recut(0, "")
     dirty = part.take_dirty()
     Partition(plan, keyed=False).load(dirty.customers, dirty.rows)
 
