@@ -98,6 +98,12 @@ class Merger:
             if held is None or points.version >= held.version:
                 self._newest[points.tag] = points
 
+    def at_once(self, populations: list[Population]) -> list[CutPoints]:
+        """The cut-points that follow right from what was counted."""
+        for population in populations:
+            self.take(population)
+        return self.make()
+
     def make(self, now_s: float = 0.0) -> list[CutPoints]:
         """Cut-points that are to be in force from now on."""
         found = [self._make(tag) for tag in self._rules if self._is_ready(tag, now_s)]
