@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from streams.engine.compiling import compiled, inlined
 from streams.engine.layout import MISSING, NEVER, NOW, StoreKind
 from streams.engine.machine import SPARE, run_program
-from streams.engine.quantiles import Cuts, no_cuts, quantile_code
+from streams.engine.quantiles import Cuts, next_cut, no_cuts, quantile_code
 from streams.engine.scoring import next_midnight, score_levels, scored
 from streams.engine.spans import AT, COUNT, FIRST, SLOT, UNTIL, Freeze, Stands, span, stands
 from streams.engine.tables import FeatureKind, Models, RuleKind, Tables, no_models
