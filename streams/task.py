@@ -33,7 +33,7 @@ from streams.written import Changes, Customers
 
 FIRST_ROW_BYTES = 600
 RESCORED_AT_ONCE = 2_048
-TIMERS_AT_ONCE = 2_048
+TIMERS_AT_ONCE = 1_024
 """How many customers time may change before records have their turn again (P4)."""
 T = TypeVar("T")
 
