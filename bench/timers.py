@@ -54,7 +54,7 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Due(msgspec.Struct, frozen=True):
-    """Rows due at one moment: slices, seconds for all, the longest slice, the CPU it took, and the longest wait of a record."""
+    """Rows due at one moment: slices, seconds for all, the longest slice, its CPU, and the longest wait of a record."""
 
     rows: int
     slices: int

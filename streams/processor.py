@@ -131,7 +131,7 @@ class Partition:
         return output
 
     def feed(self, records: Iterable[tuple[str, Incoming]], timers: int | None = None) -> Output:
-        """Apply records in the order given, whatever their times: for replays in arrival order; `timers` as in `run`."""
+        """Apply records in the order given, whatever their times: replays do. `timers` as in `run`."""
         piece = as_given([(self._numbers[source], record) for source, record in records], self._intake.decode)
         output = self._begun()
         if piece is not None:

@@ -323,7 +323,12 @@ def targets_of(draw: Random, shapes: list[Shape]) -> dict[str, Any]:
     fitting = [shape.name for shape in shapes if shape.unit in LEARNABLE]
     targets: dict[str, Any] = {}
     for name in ("deposit", "churn") if fitting and draw.randint(0, 3) == 0 else ():
-        outcome = {"source": "pay", "where": "way == 'out'", "within": draw.choice(("1d", "30d")), "arrives_within": "1h"}
+        outcome = {
+            "source": "pay",
+            "where": "way == 'out'",
+            "within": draw.choice(("1d", "30d")),
+            "arrives_within": "1h",
+        }
         targets[name] = {
             "label": draw.choice((outcome, {"absent": ["pay", "look"], "within": "10d"})),
             "features": draw.sample(fitting, draw.randint(1, min(3, len(fitting)))),
@@ -336,7 +341,9 @@ def catalogue_text(world: World, **sections: dict[str, Any]) -> str:
     """A catalogue as YAML: one line for each feature, tag, segment and target."""
     lines = ["catalogue: drawn", "version: 7", f"timezone: {world.zone}", f"currency: {world.currency}"]
     for section, entries in ({"sources": world.sources()} | sections).items():
-        lines += [f"{section}:"] + [f"  {name}: {json.dumps(entry)}" for name, entry in entries.items()] if entries else []
+        lines += (
+            [f"{section}:"] + [f"  {name}: {json.dumps(entry)}" for name, entry in entries.items()] if entries else []
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -195,7 +195,9 @@ class _Stream:
         self.records.append(self.records[first])
 
 
-def stream(draw: Random, catalogue: Catalogue, orderly: bool = False, start: int = START) -> tuple[list[Record], list[int]]:
+def stream(
+    draw: Random, catalogue: Catalogue, orderly: bool = False, start: int = START
+) -> tuple[list[Record], list[int]]:
     """Some tens of records, and the newest time after each; see `case`."""
     made = _Stream(draw, catalogue, orderly, start)
     kinds = ("on",) * 12 + ("back",) * 6 + (() if orderly else ("again",) * 2 + ("removal", "broken", "burst"))

@@ -76,9 +76,7 @@ def merging_shows_neither_pieces_nor_restarts(case: Case, draw: Random) -> None:
     """P1: sources read in any pieces and merged by time, over restarts, say what one merged stream says."""
     sources = [source.name for source in case.catalogue.sources]
     by_source = {name: [record for record in case.records if record.source == name] for name in sources}
-    plain = msgspec.structs.replace(
-        case, records=_merged(case, by_source), adoptions=(), passings=(), until=case.until
-    )
+    plain = msgspec.structs.replace(case, records=_merged(case, by_source), adoptions=(), passings=(), until=case.until)
     plan, kept, heard = plan_of(case), Kept(), Heard()
     part, pushed = Partition(plan, keyed=False), dict.fromkeys(sources, 0)
     while True:
@@ -188,7 +186,9 @@ def a_row_written_and_read_back_is_the_same_row(case: Case, draw: Random) -> Non
 def _counts(part: Partition) -> list[dict[str, Any]]:
     """How many say what; those of whom nothing is known are not written, and count as false only before."""
     overview = part.overview()
-    tags = {name: {value: n for value, n in counts.items() if value != "false"} for name, counts in overview.tags.items()}
+    tags = {
+        name: {value: n for value, n in counts.items() if value != "false"} for name, counts in overview.tags.items()
+    }
     return [tags, overview.segments]
 
 

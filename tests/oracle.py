@@ -237,7 +237,9 @@ class Oracle:
         """The first moment after `last` and up to `limit` at which time may change something; at some nothing will."""
         place = bisect_right(row.turns, last)
         found = row.turns[place : place + 1]
-        found += [row.since[tag.name] + tag.hold_ms for tag in self.catalogue.tags if tag.hold_ms and row.said[tag.name]]
+        found += [
+            row.since[tag.name] + tag.hold_ms for tag in self.catalogue.tags if tag.hold_ms and row.said[tag.name]
+        ]
         if self.scores:
             found.append(midnight(last, self.catalogue.offset_ms))
         return min((moment for moment in found if last < moment <= limit), default=None)
