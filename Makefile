@@ -3,13 +3,16 @@ SHELL := /bin/sh
 PYTHON ?= python3
 CATALOGUE ?= retail
 SECONDS ?=
+MINUTES ?= 10
+SEED ?=
 BIN := .venv/bin
 
-.PHONY: install demo test lint bench fmt replay check-python
+.PHONY: install demo test soak lint bench fmt replay check-python
 .DEFAULT_GOAL := help
 help:
 	@echo "make demo [CATALOGUE=bank] [SECONDS=30]   run the main job with its dashboard"
 	@echo "make test                                 run all tests"
+	@echo "make soak [MINUTES=10] [SEED=]             fresh generated cases: the engine against its oracle"
 	@echo "make replay [CATALOGUE=bank]              the demo's year over files, into .livetags/replay-*"
 	@echo "make bench | lint | fmt | install"
 
@@ -32,6 +35,9 @@ demo: install
 
 test: install
 	@$(BIN)/python -m pytest
+
+soak: install
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 lint: install
 	@$(BIN)/ruff check .

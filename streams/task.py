@@ -37,7 +37,7 @@ from streams.written import Changes, Customers
 
 FIRST_ROW_BYTES = 600
 RESCORED_AT_ONCE = 2_048
-TIMERS_AT_ONCE = 2_048
+TIMERS_AT_ONCE = 1_024
 """How many customers time may change before records have their turn again (P4)."""
 WOKEN_AT_ONCE = 2_048
 T = TypeVar("T")

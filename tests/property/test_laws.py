@@ -1,4 +1,4 @@
-"""What holds for every catalogue and stream (`tests.laws`): cuts, restarts, partitions and steps of time are invisible."""
+"""What holds for every catalogue and stream (`tests.laws`): cuts, restarts, partitions and slices do not show."""
 
 from __future__ import annotations
 

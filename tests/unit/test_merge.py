@@ -83,6 +83,20 @@ def test_a_removal_without_time_stays_behind_the_record_before_it() -> None:
     assert taken(merge) == [(0, 10), (0, MISSING), (1, 10), (1, 11), (0, 20)]
 
 
+def test_a_sources_own_order_is_kept_over_a_restart() -> None:
+    merge = Merge(2)
+    push(merge, 0, [100])
+    push(merge, 1, [100])
+    assert taken(merge) == [(0, 100), (1, 100)]
+    again = Merge(2)
+    again.go_on(merge.taken)
+    for one in (merge, again):
+        push(one, 0, [60, 120])
+        push(one, 1, [50])
+        # Both stand behind records of 100 of their own, and the first source comes first.
+        assert taken(one) == [(0, 60), (1, 50), (0, 120)]
+
+
 @given(
     st.lists(st.lists(st.integers(0, 50), max_size=12), min_size=1, max_size=3),
     st.integers(1, 7),

@@ -153,6 +153,16 @@ def test_between_midnights_no_timer_moves_a_score_and_at_midnight_one_does(plan:
     assert changes[0].at.endswith("T16:00:00.000Z")  # midnight in Shanghai
 
 
+def test_a_new_model_scores_as_of_the_time_that_a_clock_has_reached(plan: Plan) -> None:
+    part = partition(plan)
+    part.feed([buy("a", MIDNIGHT)])
+    part.advance(MIDNIGHT + 3 * DAY + HOUR)
+    part.adopt(model(plan.catalogue, "deposit", [0.0, 0.0, 0.0, -2.0, 0.0], 1.0))
+    (change,) = [one for one in rescore(part) if one.name == "intent"]
+    # log1p(3 days and an hour) counts -2; as of the record it would be `high`.
+    assert (change.new, change.at) == ("low", "2025-01-03T17:00:00.000Z")
+
+
 def test_a_withdrawn_model_leaves_what_is_said_and_says_warming(plan: Plan) -> None:
     part = partition(plan)
     part.feed([buy("a", MIDNIGHT)])

@@ -213,3 +213,10 @@ def test_a_removal_is_one_whatever_stands_beside_it(beside: bytes) -> None:
 def test_a_profile_without_a_time_that_says_something_is_a_dead_letter() -> None:
     decoded = decode({"customer": "ann", "vip": True}, WHO)
     assert [(bad.reason, bad.field) for bad in decoded.bad] == [(Reason.MISSING_FIELD, "at")]
+
+
+@pytest.mark.parametrize("at", [-1, 7_258_118_400_000])
+def test_a_removal_at_a_time_that_is_not_allowed_is_a_dead_letter(at: int) -> None:
+    decoded = decode({"customer": "ann", "at": at}, WHO)
+    assert [(bad.reason, bad.field) for bad in decoded.bad] == [(Reason.TIME_RANGE, "at")]
+    assert decoded.customers == []
