@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import gc
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,11 +19,12 @@ from aiokafka import AIOKafkaProducer
 
 from schemas.catalogue import Catalogue
 from schemas.learning import ModelSnapshot
-from schemas.topics import Role
+from schemas.topics import Role, read_from
 from streams.agents import ingest
 from streams.ages import Ages
 from streams.beginning import Beginning, tuning
 from streams.broker import BrokerError
+from streams.closing import within
 from streams.cluster import Cluster, StateRefused, prepare
 from streams.config import Clock, Settings, wall_ms
 from streams.control import Control
@@ -34,6 +35,7 @@ from streams.heartbeat import Heartbeat
 from streams.lane import Batch, Lane, Place, quiet
 from streams.models import Model, Models
 from streams.processor import Partition
+from streams.rekey import Rekeyer
 from streams.resuming import said_behind
 from streams.store import StoreError
 from streams.tables import Tables
@@ -45,7 +47,6 @@ GC_EVERY = 100_000
 MERGE_WAIT_S = 0.003
 TICK_S = 1.0
 FLUSH_WITHIN_S = 6.0
-CLOSE_WITHIN_S = 1.0
 CAUGHT_UP_WITHIN_S = 10.0
 
 
@@ -82,6 +83,7 @@ class Worker:
         self._sender: AIOKafkaProducer
         self._tables: Tables
         self._lane: Lane
+        self._rekeyer: Rekeyer
         self._tasks: dict[int, Task] = {}
         self._loops: set[asyncio.Task[None]] = set()
         self._halt = asyncio.Event()
@@ -128,6 +130,7 @@ class Worker:
             await self._opened.aclose()
             raise
         self._spawn(self._tick())
+        self._spawn(self._rekeyer.run(self._halt))
         if self.heartbeat is not None:
             self._spawn(self.heartbeat.run(self._halt))
 
@@ -137,7 +140,7 @@ class Worker:
             self.settings, self.catalogue, self.plan.fingerprint, rebuild=self._rebuild, file=self._file
         )
         self._sender = producer(self.cluster.address, idempotent=not self.cluster.embedded)
-        self._opened.push_async_callback(_within, self._sender.stop)
+        self._opened.push_async_callback(within, self._sender.stop)
         await self._sender.start()
         await self._follow()
         self._tables = Tables(self.cluster, self._sender, self._file)
@@ -148,11 +151,13 @@ class Worker:
         self._lane = Lane(
             tuning(self.settings, self.catalogue, self.cluster),
             self._positions,
-            [source.topic for source in self.catalogue.sources],
+            [read_from(source, self.settings.topic_prefix) for source in self.catalogue.sources],
         )
+        self._rekeyer = Rekeyer(self.settings, self.catalogue, self.cluster, self._sender, self.counters)
+        self._rekeyer.hold(self._lane)
         self._lane.on_revoked(self._revoked)
         ingest.define(self._lane, self._receive, self._fail)
-        self._opened.push_async_callback(_within, self._lane.app.stop)
+        self._opened.push_async_callback(within, self._lane.app.stop)
 
     async def _follow(self) -> None:
         """Read what all workers agree on: models, and how far the others are."""
@@ -163,7 +168,7 @@ class Worker:
         control.follow(self._models.on_record)
         self._models.follow(self._adopt)
         self._opened.push_async_callback(control.stop)
-        self._opened.push_async_callback(_within, control.drained)
+        self._opened.push_async_callback(within, control.drained)
         self._opened.callback(self.heartbeat.stopped)
         await control.start()
         # Scores of a moment ago are to be had before the first event is scored; a control that can't be read holds up
@@ -291,7 +296,7 @@ class Worker:
     def _receive(self, batch: Batch) -> None:
         task = self._tasks.get(batch.place.partition)
         if task is not None and not self._suspended:
-            task.receive(batch)
+            task.receive(batch, self._lane.placed(batch.place))
 
     async def _drive(self, task: Task) -> None:
         """Step through a partition while there is anything to do, then wait for a batch."""
@@ -374,13 +379,6 @@ class Worker:
                 await started
             failure.result()
         await started
-
-
-async def _within(close: Callable[[], Awaitable[None]]) -> None:
-    """Close something, or leave it where it hangs on a broker that is gone."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(CLOSE_WITHIN_S):
-            await close()
 
 
 def build(settings: Settings, catalogue: Catalogue, *, rebuild: bool = False, file: str = "CATALOGUE") -> Worker:

@@ -63,7 +63,7 @@ class Beginning:
         definitions = {target.name: definition(catalogue, target) for target in catalogue.targets}
         emitter = Emitter(self._sender, self._cluster, number, f"/livetags/{catalogue.name}", ends, definitions)
         reaching = Reaching(catalogue, part, wall_ms if self._settings.clock is Clock.WALL else None)
-        records = self._settings.run_records
-        task = Task(part, number, catalogue.sources, emitter, self._counters, records, reaching, self._engine)
+        records, prefix = self._settings.run_records, self._settings.topic_prefix
+        task = Task(part, number, catalogue.sources, emitter, self._counters, records, reaching, self._engine, prefix)
         task.resume(reaching.resume(recovered.kept[TRIGGERS], behind))
         return task

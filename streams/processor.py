@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.learning import ModelSnapshot
-from schemas.records import CustomerTags, LateEvent
+from schemas.records import CustomerTags
 from schemas.sources import MISSING, Bad, Incoming, Reason
-from schemas.values import iso
 from streams.arena import Arena
 from streams.asking import Asker
 from streams.engine import codec, kernel, scoring
@@ -27,13 +26,14 @@ from streams.engine.layout import NOW
 from streams.engine.machine import SPARE
 from streams.engine.plan import Plan
 from streams.engine.tables import no_models
-from streams.intake import Intake, readable
+from streams.intake import Intake
 from streams.merge import Merge, Piece, Run
 from streams.output import Dirty, Output, Overview, Rescored
 from streams.say import Anchoring, Sayer
 from streams.written import Customers
 
 JSON = dict[str, Any]
+_TOO_MUCH = Bad(0, Reason.OVERFLOW, "", "sums below 2^55 minor units")
 _CHANGES, _TIMERS, _AT_ONCE, _NOTED = 16_384, 10_000, 1_000, 4_096
 
 
@@ -61,7 +61,8 @@ class Partition:
         self.asker = Asker(plan, self.arena)
         self._merge = Merge(len(catalogue.sources))
         self._positions: dict[str, int] = {}
-        self._passed: dict[str, int] = {}
+        self._pushed: dict[int, int] = {}
+        self._heads: dict[str, int] = {}
         self._newest = [MISSING] * len(catalogue.sources)
         self._candidate = ""
         self._profiles = np.array([plan.rows.newest[s.name] for s in catalogue.sources if s.profile], dtype=np.int64)
@@ -85,20 +86,20 @@ class Partition:
         )
 
     def push(self, source: str, records: Sequence[Incoming]) -> None:
-        """Decode a source's next records, in offset order, and queue them; bad ones come out with the next step."""
+        """Decode a source's next records, in offset order, and queue them; bad ones come out in their turn."""
         number = self._numbers[source]
-        decoded = self._intake.decode(number, records)
-        self._merge.push(number, decoded, records)
-        if len(decoded.times) == 0 and records and self._merge.queued(number) == 0:
-            self._passed[source] = records[-1].offset + 1
+        if records:
+            self._pushed[number] = records[-1].offset + 1
+        fresh = self._intake.fresh(number, records)
+        self._merge.push(number, self._intake.decode(number, fresh), fresh)
 
     def ended(self, source: str, at_end: bool) -> None:
         """Whether a source has been read to its end; otherwise the others wait for it when it has nothing queued."""
         self._merge.ended(self._numbers[source], at_end)
 
     def queued(self, source: str) -> int:
-        """Records of a source that are pushed and not yet applied."""
-        return self._merge.queued(self._numbers[source])
+        """Records of a source that are pushed and not yet applied or set aside."""
+        return self._merge.queued(self._numbers[source]) + self._intake.waiting(self._numbers[source])
 
     def head(self) -> int | None:
         """Time of the next record to apply; None where it is not known yet."""
@@ -107,14 +108,22 @@ class Partition:
     def run(self, limit: int = 10_000, before: int | None = None) -> Output:
         """Merge and apply up to `limit` records of times below `before`, then fire the timers that are due."""
         piece = self._merge.take(limit, before)
-        self._positions |= self._passed
-        self._passed.clear()
-        output = self._begun()
+        output = Output.empty()
         if piece is not None and len(piece.order):
             with self._lock:
                 output.join(self._apply(piece))
             output.more = True
+        self._settle(output)
         return output
+
+    def _settle(self, output: Output) -> None:
+        """Move each source's position to its next record, and let out what was set aside before that."""
+        for name, number in self._numbers.items():
+            upcoming = self._merge.next_offset(number)
+            if number in self._pushed:
+                self._positions[name] = self._pushed[number] if upcoming is None else upcoming
+        output.dead += self._intake.take_dead(self._positions)
+        output.duplicates += self._intake.take_repeated()
 
     def feed(self, records: Iterable[tuple[str, Incoming]]) -> Output:
         """Apply records in the order given, whatever their times: for replays in arrival order."""
@@ -133,16 +142,10 @@ class Partition:
                 places[number] = {int(index): place for place, index in enumerate(decoded.index)}
         numbers = {number: i for i, number in enumerate(runs)}
         good = [(numbers[n], places[n][i]) for n, i in order if i in places[n]]
-        output = self._begun()
+        output = Output([], self._intake.take_dead(), [], [])
         if good:
             both = np.array(good, dtype=np.int64)
             output.join(self._apply(Piece(both[:, 0], both[:, 1], list(runs.values()), list(runs))))
-        return output
-
-    def _begun(self) -> Output:
-        """An output with what was set aside meanwhile."""
-        output = Output.empty()
-        output.dead = self._intake.take_dead()
         return output
 
     def _apply(self, piece: Piece) -> Output:
@@ -212,27 +215,20 @@ class Partition:
             source = self.plan.catalogue.sources[piece.numbers[piece.order[i]]]
             record = run.records[int(run.decoded.index[place])]
             if status[i] == Status.OVERFLOW:
-                bad = Bad(0, Reason.OVERFLOW, "", "sums below 2^55 minor units")
-                output.dead.append(self._intake.dead(source, record, bad))
+                output.dead.append(self._intake.dead(source, record, _TOO_MUCH))
             else:
-                times = iso(int(run.decoded.times[place])), iso(int(verdict.newest[i]))
-                where = source.topic, self.partition, record.offset
-                who, text = run.decoded.customers[place], readable(record.value)[0] or ""
-                output.late.append(LateEvent(source.name, who, *where, *times, text))
+                who, time = run.decoded.customers[place], int(run.decoded.times[place])
+                output.late.append(self._intake.late(source, record, who, time, int(verdict.newest[i])))
         for number, run in enumerate(piece.runs):
             mine = piece.order == number
             places = piece.places[mine]
             if len(places):
                 applied = run.decoded.times[places][status[mine] == Status.APPLIED]
                 self._reached(piece.numbers[number], int(applied.max(initial=MISSING)))
-                last = int(places.max())
-                done = last + 1 == len(run.decoded.times)
-                record = run.records[-1] if done else run.records[int(run.decoded.index[last])]
-                self._positions[self.plan.catalogue.sources[piece.numbers[number]].name] = record.offset + 1
+                self._heads[self.plan.catalogue.sources[piece.numbers[number]].name] = int(run.heads[places.max()])
 
     def _reached(self, number: int, newest: int) -> None:
-        if newest > self._newest[number]:
-            self._newest[number] = newest
+        self._newest[number] = max(self._newest[number], newest)
 
     def newest(self, source: str) -> int | None:
         """Newest event time of a source that was applied; None before the first."""
@@ -255,7 +251,7 @@ class Partition:
 
     def advance(self, to_ms: int) -> Output:
         """Let time pass: every timer due at or before `to_ms` fires."""
-        output = self._begun()
+        output = Output.empty()
         with self._lock:
             self._fire(to_ms, output, lambda _: [])
         return output
@@ -289,7 +285,7 @@ class Partition:
 
     def rescore(self, first: int, anchor: str, most: int = _TIMERS) -> Rescored:
         """Decide the scores of the next customers anew; `anchor` is what brought the model, for the changes' ids."""
-        output, end, floor = self._begun(), min(first + most, len(self.arena)), self.watermark
+        output, end, floor = Output.empty(), min(first + most, len(self.arena)), self.watermark
         with self._lock:
             while first < end:
                 first = kernel.rescore(
@@ -320,10 +316,11 @@ class Partition:
         return Dirty([self.arena.customers[slot].encode() for slot in slots], rows)
 
     def clock_state(self) -> JSON:
-        """The watermark's state, for the marker."""
+        """The watermark's state, how far each source's merging is, and what re-keyed records came, for the marker."""
         confirmed, candidate, slot = (int(value) for value in self.arena.state.clock)
         customer = self.arena.customers[slot] if slot >= 0 else self._candidate
-        return {"confirmed": confirmed, "candidate": candidate, "customer": customer}
+        beside = {"heads": dict(self._heads), "origins": self._intake.state(self._positions)}
+        return {"confirmed": confirmed, "candidate": candidate, "customer": customer} | beside
 
     def restore(self, positions: dict[str, int], clock_state: JSON) -> None:
         """Go on from a marker; the rows are loaded already."""
@@ -331,6 +328,10 @@ class Partition:
         slot = self.arena.slots.get(clock_state["customer"], -1)
         self.arena.state.clock[:] = (clock_state["confirmed"], clock_state["candidate"], slot)
         self._candidate = clock_state["customer"]
+        self._heads = dict(clock_state.get("heads", {}))
+        for name, head in self._heads.items():
+            self._merge.resume(self._numbers[name], head)
+        self._intake.restore(clock_state.get("origins", {}))
 
     def load(self, customers: list[bytes], rows: list[bytes]) -> None:
         """Take rows that were written by `take_dirty`; each customer once.

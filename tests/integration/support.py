@@ -35,7 +35,7 @@ class Sent(msgspec.Struct, frozen=True):
     """A record on its way to a source's topic; `partition` None leaves that to the key."""
 
     source: str
-    key: bytes
+    key: bytes | None
     value: bytes | None
     partition: int | None = None
 
