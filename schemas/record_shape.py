@@ -44,7 +44,8 @@ def customer_of(source: Source) -> Callable[[bytes], str]:
     """What reads whose record it is, and nothing else of it; it raises what msgspec raises where that can't be read."""
     path = tuple(source.key.split("."))
     tree = _struct({path: ("key", int | str, False)}, ())
-    decode, get = msgspec.json.Decoder(tree).decode, _getter("key", path)
+    decode: Callable[[bytes], Any] = msgspec.json.Decoder(tree).decode
+    get = _getter("key", path)
     return lambda value: str(get(decode(value)))
 
 

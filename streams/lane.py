@@ -128,10 +128,8 @@ class _Thread(driver.AIOKafkaConsumerThread):
         for place, offset in offsets.items():
             begin = begins[TopicPartition(*place)]
             if offset is not None and offset < begin:
-                text = (
-                    "%s/%d: %d records (offsets %d to %d) expired before they were read, and are lost: see retention.ms"
-                )
-                log.warning(text, *place, begin - offset, offset, begin - 1)
+                lost = f"{begin - offset} records (offsets {offset} to {begin - 1})"
+                log.warning("%s/%d: %s expired before they were read and are lost: see retention.ms", *place, lost)
             placed[place] = max(begin, offset or 0)
             consumer.seek(TopicPartition(*place), placed[place])
         return placed

@@ -1,17 +1,22 @@
 """Records of sources that say `rekey: true`, written on under their customer as key.
 
-Such a source's topic may be keyed by anything and spread by any partitioner over any number of partitions. Its records go
-through a topic of livetags' own, in which Kafka's partitioner puts each customer where its other records are; that topic
-is what is applied. A record of which the customer can't be read goes along under the key it has, and is set aside where
-it arrives. Each partition is written on in order; its position in the group is committed only after the broker has what
-was written, so a restart writes some again, and `streams.origins` drops them.
+Such a source's topic may be keyed by anything and spread by any partitioner over any number of partitions. Its records
+go through a topic of livetags' own, in which Kafka's partitioner puts each customer where its other records are; that
+topic is what is applied. A record of which the customer can't be read goes along under the key it has, and is set aside
+where it arrives.
+
+Each partition is written on in its order, and those of one worker together by Kafka's timestamps: read one after the
+other, a backlog would let time run to its end before half of it has come. A position is committed only after the broker
+has what was written, so a restart writes some again, and `streams.origins` drops them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -53,22 +58,51 @@ class _Place(msgspec.Struct, frozen=True):
     partition: int
 
 
-class _Membership(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Whether it is known which partitions are read here."""
+class _Queue(msgspec.Struct):
+    """Records of a partition that wait for those of others; `reached` is the largest timestamp so far."""
 
-    joined = False
+    records: deque[Any] = msgspec.field(default_factory=deque)
+    reached: int = 0
+    paused: bool = False
+
+
+class _Share(ConsumerRebalanceListener):  # type: ignore[misc]
+    """The partitions read here, once they are known, and what waits of each."""
+
+    def __init__(self) -> None:
+        self.joined = False
+        self.queues: dict[TopicPartition, _Queue] = {}
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
-        """They are dealt out anew."""
+        """They are dealt out anew; what waits is read again, by whoever has it then."""
         self.joined = False
+        self.queues.clear()
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
         """They are known."""
         self.joined = True
+        self.queues = {place: _Queue() for place in assigned}
+
+    def take(self, ended: set[TopicPartition]) -> list[Any]:
+        """What can be written on now, by timestamp: nothing that unread records of another partition may precede."""
+        open_ = [queue for place, queue in self.queues.items() if place not in ended]
+        if any(not queue.records for queue in open_):
+            return []
+        bound = min((queue.reached for queue in open_), default=None)
+        found: list[tuple[int, Any]] = []
+        for queue in self.queues.values():
+            head = 0
+            while queue.records:
+                head = max(head, queue.records[0].timestamp)
+                if bound is not None and head > bound:
+                    break
+                found.append((head, queue.records.popleft()))
+        found.sort(key=itemgetter(0))
+        return [record for _, record in found]
 
 
 class Rekeyer:
-    """This worker's share of the sources that are to be re-keyed."""
+    """A worker's share of the sources that are to be re-keyed."""
 
     def __init__(
         self, settings: Settings, catalogue: Catalogue, cluster: Cluster, sender: AIOKafkaProducer, counters: Counters
@@ -84,7 +118,7 @@ class Rekeyer:
         self._writers: dict[_Place, Writer] = {}
         self._ends: dict[_Place, int] = {}
         self._behind = True
-        self._membership = _Membership()
+        self._share = _Share()
 
     def hold(self, lane: Lane) -> None:
         """Keep the lane from taking a re-keyed topic for read while there is something to write on."""
@@ -121,54 +155,70 @@ class Rekeyer:
             session_timeout_ms=int(session_s * 1000),
             heartbeat_interval_ms=int(session_s * 250),
         )
-        reader.subscribe(list(self._routes), listener=self._membership)
+        reader.subscribe(list(self._routes), listener=self._share)
         return reader
 
     async def _round(self, reader: AIOKafkaConsumer) -> None:
-        """Write on what is there, then commit."""
+        """Write on what can be, then commit."""
         got = await reader.getmany(timeout_ms=POLL_MS, max_records=AT_ONCE)
-        if got:
-            self._behind = True
-            for place, records in got.items():
-                await self._forward(self._routes[place.topic], records)
-            await self._written()
-            # Partitions that went to another worker are that one's to commit; it writes on what it finds, from before.
+        self._behind = self._behind or bool(got)
+        for place, records in got.items():
+            if place in self._share.queues:
+                queue = self._share.queues[place]
+                queue.records.extend(records)
+                queue.reached = max(queue.reached, *(record.timestamp for record in records))
+        self._balance(reader)
+        ended = await self._ended(reader)
+        records = self._share.take(ended)
+        for at in range(0, len(records), AT_ONCE):
+            await self._write(reader, records[at : at + AT_ONCE])
+        waiting = any(queue.records for queue in self._share.queues.values())
+        self._behind = waiting or not self._share.joined or ended != set(self._share.queues)
+
+    async def _ended(self, reader: AIOKafkaConsumer) -> set[TopicPartition]:
+        """The partitions of which all there is has been read."""
+        found = set()
+        for place in list(self._share.queues):
             with contextlib.suppress(KafkaError):
-                await reader.commit({place: records[-1].offset + 1 for place, records in got.items()})
-        self._behind = not await self._at_end(reader)
+                end = reader.highwater(place)
+                if end is not None and await reader.position(place) >= end:
+                    found.add(place)
+        return found
 
-    async def _at_end(self, reader: AIOKafkaConsumer) -> bool:
-        """Whether all there is of this worker's share is written on."""
-        if not self._membership.joined:
-            return False
-        with contextlib.suppress(KafkaError):
-            for place in reader.assignment():
-                if not await _read_whole(reader, place):
-                    return False
-            return True
-        return False
+    def _balance(self, reader: AIOKafkaConsumer) -> None:
+        """Leave a partition unread that is far ahead of the others."""
+        for place, queue in self._share.queues.items():
+            ahead = len(queue.records) > (self._settings.max_queued if not queue.paused else 0)
+            if ahead != queue.paused and place in reader.assignment():
+                queue.paused = ahead
+                (reader.pause if ahead else reader.resume)(place)
 
-    async def _forward(self, route: _Route, records: Sequence[Any]) -> None:
-        """Add a partition's records to the batches of where they belong."""
-        topic_id, partitions = self._cluster.topic_ids.get(route.source.topic, ""), self._cluster.partitions
+    async def _write(self, reader: AIOKafkaConsumer, records: Sequence[Any]) -> None:
+        """Write records on, wait until the broker has them, and commit their positions."""
+        positions: dict[TopicPartition, int] = {}
         for record in records:
-            size = len(record.value or b"") + 2 * len(record.key or b"") + OVERHEAD
-            if size > route.most:
-                await self._set_aside(route, record)
-                continue
-            customer = _customer(route, record)
-            key = record.key if customer is None else customer
-            number = record.partition % partitions if customer is None else of_kafka(customer, partitions)
-            place = _Place(route.topic, number)
-            if place not in self._writers:
-                self._writers[place] = Writer(self._sender, place.topic, place.partition)
-            self._writers[place].add(key, record.value, headers_of(record, key, topic_id))
-        self._counters.rekeyed[route.source.name] += len(records)
-
-    async def _written(self) -> None:
-        """Wait until the broker has what was added, and note how far each topic goes with it."""
+            await self._forward(self._routes[record.topic], record)
+            positions[TopicPartition(record.topic, record.partition)] = record.offset + 1
         ends = await asyncio.gather(*(writer.acknowledged(writer.cut()) for writer in self._writers.values()))
         self._ends |= {place: one.end for place, one in zip(self._writers, ends, strict=True) if one.end >= 0}
+        # Partitions that went to another worker are that one's to commit; it writes on what it finds, from before.
+        with contextlib.suppress(KafkaError):
+            await reader.commit(positions)
+
+    async def _forward(self, route: _Route, record: Any) -> None:
+        """Add a record to the batch of where it belongs."""
+        self._counters.rekeyed[route.source.name] += 1
+        if len(record.value or b"") + 2 * len(record.key or b"") + OVERHEAD > route.most:
+            await self._set_aside(route, record)
+            return
+        customer, partitions = _customer(route, record), self._cluster.partitions
+        key = record.key if customer is None else customer
+        number = record.partition % partitions if customer is None else of_kafka(customer, partitions)
+        place = _Place(route.topic, number)
+        if place not in self._writers:
+            self._writers[place] = Writer(self._sender, place.topic, place.partition)
+        topic_id = self._cluster.topic_ids.get(route.source.topic, "")
+        self._writers[place].add(key, record.value, headers_of(record, key, topic_id))
 
     async def _set_aside(self, route: _Route, record: Any) -> None:
         """A record that is too large for its own topic becomes a dead letter here."""
@@ -191,8 +241,3 @@ def _customer(route: _Route, record: Any) -> bytes | None:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
         return None
     return customer.encode() if 0 < len(customer) <= LONGEST_ID else None
-
-
-async def _read_whole(reader: AIOKafkaConsumer, place: TopicPartition) -> bool:
-    end = reader.highwater(place)
-    return end is not None and bool(await reader.position(place) >= end)
