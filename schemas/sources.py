@@ -248,7 +248,7 @@ class Decoder:
         """Exact minor units: a double stands for a decimal of `exponent` digits only if it is the nearest to it."""
         given = np.array(found, dtype=np.float64)
         known, scale = ~np.isnan(given), 10.0**self.exponent
-        minor = np.rint(np.where(known, given, 0.0) * scale)
+        minor = _scaled(given, known, scale)
         large = np.abs(minor) > MONEY_LIMIT
         for i in np.flatnonzero(large):
             fail(int(i), Reason.MONEY_RANGE, field.name, "at most 10^13 minor units")
@@ -262,7 +262,7 @@ class Decoder:
         if field.decimals is None:
             return np.where(known, (given + 0.0).view(np.int64), MISSING)
         scale = 10.0**field.decimals
-        whole = np.rint(np.where(known, given, 0.0) * scale)
+        whole = _scaled(given, known, scale)
         wrong = known & ((whole / scale != given) | (np.abs(whole) > MONEY_LIMIT))
         for i in np.flatnonzero(wrong):
             fail(int(i), Reason.NUMBER_DECIMALS, field.name, f"at most {field.decimals} decimals, below 10^13 of them")
@@ -300,6 +300,11 @@ class Decoder:
 
 Fail = Callable[[int, Reason, str, str], None]
 _REMOVAL: Final = object()
+
+
+def _scaled(given: NDArray[np.float64], known: NDArray[np.bool_], scale: float) -> NDArray[np.float64]:
+    """The numbers times `scale`, rounded; those far out of range stay out of range and do not overflow."""
+    return np.rint(np.clip(np.where(known, given, 0.0), -10.0 * MONEY_LIMIT, 10.0 * MONEY_LIMIT) * scale)
 
 
 def _stamp(record: Incoming) -> int:
