@@ -18,7 +18,17 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from schemas.catalogue import Catalogue
-from schemas.topics import Changelog, Cleanup, Role, Spread, Topic, newest_changelog, topics_of, trainer_topics
+from schemas.topics import (
+    LARGE_RECORDS,
+    Changelog,
+    Cleanup,
+    Role,
+    Spread,
+    Topic,
+    newest_changelog,
+    topics_of,
+    trainer_topics,
+)
 from streams.broker import BrokerError
 from streams.config import Settings
 
@@ -148,9 +158,12 @@ class Admin:
         return self._setting(name, "cleanup.policy")
 
     def largest(self, name: str) -> int:
-        """Bytes of the largest record the topic takes; Kafka's default where the broker does not say."""
+        """Bytes of the largest record the topic takes; Kafka's default where the broker does not say.
+
+        The embedded broker says nothing and takes all.
+        """
         said = self._setting(name, "max.message.bytes")
-        return int(said) if said.isdecimal() else USUAL_RECORDS
+        return int(said) if said.isdecimal() else LARGE_RECORDS if self.embedded() else USUAL_RECORDS
 
     def _setting(self, name: str, setting: str) -> str:
         described: Any = self._client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])

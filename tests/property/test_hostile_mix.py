@@ -42,9 +42,7 @@ def test_p9_ten_thousand_hostile_records_among_a_hundred_thousand_change_nothing
         seen, part = run(PLAN, {"pay": numbered(mixed)}, restarts)
         assert seen.applied == alone.applied == GOOD
         assert len(alone.changes) > 50_000
-        assert msgspec.json.encode(sorted(seen.changes, key=_order)) == msgspec.json.encode(
-            sorted(alone.changes, key=_order)
-        )
+        assert sorted(map(msgspec.json.encode, seen.changes)) == sorted(map(msgspec.json.encode, alone.changes))
         assert _tags(part) == _tags(without)
         assert [(one.offset, *_bytes(one)) for one in seen.dead] == [
             (place, *mixed[place]) for place in range(len(mixed)) if place in spots

@@ -37,6 +37,7 @@ def spoilt(field: bytes, value: bytes) -> bytes:
 
 BAD: list[tuple[bytes | None, bytes | None, Reason, str]] = [
     (b"ann", None, Reason.NULL_VALUE, ""),
+    (None, None, Reason.NULL_VALUE, ""),
     (b"ann", b"", Reason.BAD_JSON, ""),
     (b"ann", b" ", Reason.BAD_JSON, ""),
     (b"ann", b"\x00", Reason.BAD_JSON, ""),
