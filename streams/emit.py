@@ -23,7 +23,7 @@ from schemas.outreach import OutreachRequest, TriggerDecision
 from schemas.records import DeadLetter, LateEvent
 from schemas.topics import LARGE_RECORDS, Role
 from streams.cluster import Cluster
-from streams.parting import key_of, parted
+from streams.parting import OVERHEAD, key_of, parted
 from streams.record_batch import Frame, Parcel, events, of_page
 from streams.written import Changes, Customers
 
@@ -68,8 +68,18 @@ Cut = list[_Pending]
 class Writer:
     """One partition of one topic, written in batches and in order."""
 
-    def __init__(self, sender: AIOKafkaProducer, topic: str, partition: int, headers: Headers | None = None) -> None:
-        """`headers` are those of every record that comes in a parcel."""
+    def __init__(
+        self,
+        sender: AIOKafkaProducer,
+        topic: str,
+        partition: int,
+        headers: Headers | None = None,
+        most: int = BATCH_BYTES,
+    ) -> None:
+        """`headers` are those of every record that comes in a parcel, `most` the bytes of a batch of records added one
+        by one: a topic's `max.message.bytes` bounds batches too.
+        """
+        self._most = min(most, BATCH_BYTES)
         self._sender, self.topic, self._partition = sender, topic, partition
         self._headers, self._frame = headers or [], _NO_FRAME
         self._open: Any = None
@@ -81,6 +91,9 @@ class Writer:
 
     def add(self, key: bytes | None, value: bytes | None, headers: Headers | None = None) -> None:
         """Put a record into the open batch."""
+        size = len(key or b"") + len(value or b"") + OVERHEAD
+        if self._open is not None and self._open.size() + size > self._most:
+            self._close()
         if self._open is None:
             self._open = self._sender.create_batch()
         if self._open.append(timestamp=None, key=key, value=value, headers=headers or []) is None:
@@ -175,7 +188,7 @@ class Emitter:
         constant = [("ce_source", source.encode()), _VERSION, _JSON]
         self._headers = {role: [("ce_type", kind), *constant] for role, kind in _TYPES.items()}
         self._writers: dict[Role, Writer] = {
-            role: Writer(sender, cluster.named(role), partition, self._headers[role])
+            role: Writer(sender, cluster.named(role), partition, self._headers[role], self._most.get(role, BATCH_BYTES))
             for role in _TYPES
             if role is not Role.TRAINING_EXAMPLES
         }

@@ -216,7 +216,7 @@ class Rekeyer:
         number = record.partition % partitions if customer is None else of_kafka(customer, partitions)
         place = _Place(route.topic, number)
         if place not in self._writers:
-            self._writers[place] = Writer(self._sender, place.topic, place.partition)
+            self._writers[place] = Writer(self._sender, place.topic, place.partition, most=route.most)
         topic_id = self._cluster.topic_ids.get(route.source.topic, "")
         self._writers[place].add(key, record.value, headers_of(record, key, topic_id))
 
