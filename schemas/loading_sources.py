@@ -8,6 +8,7 @@ from typing import Final
 from schemas.catalogue import Field, FieldKind, Source
 from schemas.document import Map, shape
 from schemas.loading_features import Sources
+from schemas.topics import read_from
 
 SOURCE: Final = (
     "topic",
@@ -63,6 +64,11 @@ def load_sources(top: Map) -> Sources:
             topics.setdefault(source.topic, name)
         sources.append(source)
         broken[name] = wrong
+    for source in sources:
+        own = read_from(source)
+        if source.rekey and own in topics:
+            said = f"its re-keyed records would go to the topic {own!r}, which belongs to source {topics[own]!r}"
+            nodes[source.name].problem("rekey", said, "another topic for one of the two")
     return Sources(tuple(sources), broken)
 
 

@@ -40,6 +40,15 @@ def shape_of(source: Source) -> tuple[type, dict[str, Callable[[Any], Any]]]:
     return tree, {field.name: _getter(f"c{column}", field.path) for column, field in enumerate(source.fields)}
 
 
+def customer_of(source: Source) -> Callable[[bytes], str]:
+    """What reads whose record it is, and nothing else of it; it raises what msgspec raises where that can't be read."""
+    path = tuple(source.key.split("."))
+    tree = _struct({path: ("key", int | str, False)}, ())
+    decode: Callable[[bytes], Any] = msgspec.json.Decoder(tree).decode
+    get = _getter("key", path)
+    return lambda value: str(get(decode(value)))
+
+
 def _struct(leaves: dict[tuple[str, ...], tuple[str, Any, bool]], prefix: tuple[str, ...]) -> type:
     depth = len(prefix)
     required: list[Any] = []

@@ -71,7 +71,15 @@ class CustomerTags(msgspec.Struct, frozen=True, gc=False):
 
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
-    """A record that could not be read, whole; `value` is text, or base64 where it is not UTF-8."""
+    """A record that could not be read, whole: topic, partition and offset are where it came from.
+
+    Attributes
+    ----------
+    key, value
+        Text, or base64 where they are not UTF-8, as `key_encoding` and `encoding` say.
+    part, parts
+        A record too large for one letter is cut: joined in their order, the parts are the record.
+    """
 
     source: str
     topic: str
@@ -83,10 +91,16 @@ class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     key: str | None
     value: str | None
     encoding: str = "utf-8"
+    key_encoding: str = "utf-8"
+    part: int = 1
+    parts: int = 1
 
 
 class LateEvent(msgspec.Struct, frozen=True, gc=False):
-    """A record older than its source's `accept_late` allows; it changed nothing."""
+    """A record older than its source's `accept_late` allows; it changed nothing.
+
+    `value` is as in a dead letter, `part` and `parts` too.
+    """
 
     source: str
     customer_id: str
@@ -96,6 +110,9 @@ class LateEvent(msgspec.Struct, frozen=True, gc=False):
     event_time: str
     newest: str
     value: str
+    encoding: str = "utf-8"
+    part: int = 1
+    parts: int = 1
 
 
 def change_id(customer: str, name: str, at_ms: int, cause: str, anchor: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 import zoneinfo
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
@@ -16,23 +15,14 @@ from numpy.typing import NDArray
 from schemas.catalogue import Catalogue, Field, FieldKind, Source
 from schemas.decode_errors import Fault, explain
 from schemas.iso_times import parse_many
+from schemas.reasons import FIELD_TIME_LIMITS, LONGEST_ID, TIME_LIMITS
+from schemas.reasons import Reason as Reason
 from schemas.record_shape import shape_of
+from schemas.removals import remover, removes
 from schemas.values import parse_iso
 
 MISSING: Final = -(2**63)
 MONEY_LIMIT: Final = 10**13
-TIME_LIMITS: Final = (0, 7_258_118_400_000)  # 1970-01-01 to 2200-01-01
-LONGEST_ID: Final = 256
-
-
-class Reason(StrEnum):
-    """Why a record is a dead letter."""
-
-    NULL_VALUE, BAD_JSON, MISSING_FIELD, WRONG_TYPE = "null value", "bad JSON", "missing field", "wrong type"
-    UNKNOWN_VALUE, BAD_TIME, TIME_RANGE, TIME_AHEAD = "unknown value", "bad time", "time out of range", "time ahead"
-    MONEY_DECIMALS, MONEY_RANGE, NUMBER_DECIMALS = "too many decimals", "money out of range", "decimals"
-    NULL_KEY, KEY_MISMATCH, WRONG_PARTITION, BAD_ID = "null key", "key is not the customer", "wrong partition", "bad id"
-    OVERFLOW = "sum out of range"
 
 
 class Incoming(msgspec.Struct, frozen=True, gc=False):
@@ -79,6 +69,7 @@ class Decoder:
         self.text_codes = text_codes
         self._enum_codes = {f.name: {v: i for i, v in enumerate(f.values)} for f in source.fields}
         tree, self._getters = shape_of(source)
+        self._remover = remover(source, self.zone)
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(tree).decode
 
     def decode(self, records: Sequence[Incoming], keyed: bool) -> Decoded:
@@ -91,14 +82,14 @@ class Decoder:
         removals = [i for i in index if rows[i] is _REMOVAL]
         kept = [i for i in index if rows[i] is not _REMOVAL]
         columns = self._columns([rows[i] for i in kept], kept, records, keyed, bad)
-        return self._with_removals(columns, removals, records, bad) if removals else columns
+        return self._with_removals(columns, removals, records, keyed, bad) if removals else columns
 
     def _read(self, records: Sequence[Incoming], bad: list[Bad]) -> tuple[list[Any], list[int]]:
         try:
             read = list(map(self._decode, [r.value for r in records]))  # type: ignore[arg-type]
             if self.source.profile:
                 read = [
-                    _REMOVAL if row.time is None and _removes(r.value, self.source) else row
+                    _REMOVAL if row.time is None and removes(r.value, self.source) else row
                     for row, r in zip(read, records, strict=True)
                 ]
             return read, list(range(len(records)))
@@ -116,7 +107,7 @@ class Decoder:
         return rows, index
 
     def _one(self, record: Incoming) -> Any:
-        if self.source.profile and _removes(record.value, self.source):
+        if self.source.profile and removes(record.value, self.source):
             return _REMOVAL
         if record.value is None:
             return Fault(Reason.NULL_VALUE, "", "a JSON object")
@@ -173,11 +164,11 @@ class Decoder:
         for i, (customer, record) in enumerate(zip(customers, records, strict=True)):
             if not 0 < len(customer) <= LONGEST_ID:
                 fail(i, Reason.BAD_ID, self.source.key, f"a customer of 1 to {LONGEST_ID} characters")
-            if record.timestamp is not None and times[i] > record.timestamp + self.source.max_ahead_ms:
+            if _stamp(record) != MISSING and times[i] > _stamp(record) + self.source.max_ahead_ms:
                 fail(i, Reason.TIME_AHEAD, self.source.time, "a time not ahead of the record's own timestamp")
             if keyed and record.key != customer.encode():
                 reason = Reason.NULL_KEY if record.key is None else Reason.KEY_MISMATCH
-                fail(i, reason, self.source.key, "the record's key to be the customer")
+                fail(i, reason, self.source.key, "the record's key to be the customer; or 'rekey: true' on the source")
 
     def _fine(self, customers: list[str], times: NDArray[np.int64], records: list[Incoming], keyed: bool) -> bool:
         """Whether all of it is in order, as nearly always; looked at as a whole, not record by record."""
@@ -186,9 +177,8 @@ class Decoder:
             return False
         if keyed and list(map(_KEY, records)) != list(map(str.encode, customers)):
             return False
-        stamps = [MISSING if r.timestamp is None else r.timestamp for r in records]
-        ahead = times - np.array(stamps, dtype=np.int64) > self.source.max_ahead_ms
-        return not (ahead & (np.array(stamps, dtype=np.int64) != MISSING)).any()
+        stamps = np.array(list(map(_stamp, records)), dtype=np.int64)
+        return not ((times - stamps > self.source.max_ahead_ms) & (stamps != MISSING)).any()
 
     def _times(self, found: list[Any], name: str, fail: Fail) -> NDArray[np.int64]:
         many = parse_many(found)
@@ -198,7 +188,10 @@ class Decoder:
         for i, value in enumerate(found):
             try:
                 times[i] = parse_iso(value, zone) if type(value) is str else value
-            except (ValueError, OverflowError, TypeError):
+            except OverflowError:
+                times[i] = 0
+                fail(i, Reason.TIME_RANGE, name, "a time from 1970 to 2199")
+            except (ValueError, TypeError):
                 times[i] = 0
                 fail(i, Reason.BAD_TIME if value is not None else Reason.MISSING_FIELD, name, "ISO 8601 or integer ms")
         return times
@@ -238,6 +231,9 @@ class Decoder:
                 times[known] = self._times(
                     [found[i] for i in known], field.name, lambda i, r, f, e: fail(known[i], r, f, e)
                 )
+                for i in known:
+                    if not FIELD_TIME_LIMITS[0] <= times[i] < FIELD_TIME_LIMITS[1]:
+                        fail(i, Reason.TIME_RANGE, field.name, "a time of the years 1 to 9999")
                 return times
         return np.array([MISSING if v is None else v for v in found], dtype=np.int64)
 
@@ -252,7 +248,7 @@ class Decoder:
         """Exact minor units: a double stands for a decimal of `exponent` digits only if it is the nearest to it."""
         given = np.array(found, dtype=np.float64)
         known, scale = ~np.isnan(given), 10.0**self.exponent
-        minor = np.rint(np.where(known, given, 0.0) * scale)
+        minor = _scaled(given, known, scale)
         large = np.abs(minor) > MONEY_LIMIT
         for i in np.flatnonzero(large):
             fail(int(i), Reason.MONEY_RANGE, field.name, "at most 10^13 minor units")
@@ -266,21 +262,19 @@ class Decoder:
         if field.decimals is None:
             return np.where(known, (given + 0.0).view(np.int64), MISSING)
         scale = 10.0**field.decimals
-        whole = np.rint(np.where(known, given, 0.0) * scale)
+        whole = _scaled(given, known, scale)
         wrong = known & ((whole / scale != given) | (np.abs(whole) > MONEY_LIMIT))
         for i in np.flatnonzero(wrong):
             fail(int(i), Reason.NUMBER_DECIMALS, field.name, f"at most {field.decimals} decimals, below 10^13 of them")
         return np.where(known & ~wrong, whole, 0).astype(np.int64) + np.where(known, 0, MISSING)
 
     def _with_removals(
-        self, columns: Decoded, removals: list[int], records: Sequence[Incoming], bad: list[Bad]
+        self, columns: Decoded, removals: list[int], records: Sequence[Incoming], keyed: bool, bad: list[Bad]
     ) -> Decoded:
         """The columns with removals of profiles put where they stood."""
         customers, times, index = list(columns.customers), list(columns.times), list(columns.index)
         for i in removals:
-            found = _removal(records[i], self.source, self.zone)
-            if isinstance(found, _Removal) and not TIME_LIMITS[0] <= (found.time or 0) < TIME_LIMITS[1]:
-                found = Fault(Reason.TIME_RANGE, self.source.time, "a time from 1970 to 2199")
+            found = self._remover(records[i].value, records[i].key, records[i].timestamp, keyed)
             if isinstance(found, Fault):
                 bad.append(Bad(i, Reason(found.reason), found.field, found.expected))
                 continue
@@ -308,9 +302,15 @@ Fail = Callable[[int, Reason, str, str], None]
 _REMOVAL: Final = object()
 
 
-class _Removal(msgspec.Struct, frozen=True):
-    customer: str
-    time: int | None
+def _scaled(given: NDArray[np.float64], known: NDArray[np.bool_], scale: float) -> NDArray[np.float64]:
+    """The numbers times `scale`, rounded; those far out of range stay out of range and do not overflow."""
+    return np.rint(np.clip(np.where(known, given, 0.0), -10.0 * MONEY_LIMIT, 10.0 * MONEY_LIMIT) * scale)
+
+
+def _stamp(record: Incoming) -> int:
+    """Kafka's own timestamp of a record; MISSING where it bears none, which Kafka says as -1."""
+    stamp = record.timestamp
+    return MISSING if stamp is None or stamp < 0 else stamp
 
 
 _KEY: Final = operator.attrgetter("key")  # of rows and of records as they came
@@ -321,33 +321,3 @@ _ID: Final = operator.attrgetter("id")
 def _texts(values: list[Any]) -> list[str]:
     """Customers and ids as texts; numbers are allowed."""
     return [value if type(value) is str else str(value) for value in values]
-
-
-def _removes(value: bytes | None, source: Source) -> bool:
-    """Whether a profile's record removes it: null, or nothing but key and time."""
-    if value is None:
-        return True
-    try:
-        found = msgspec.json.decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
-    return isinstance(found, dict) and source.key in found and found.keys() <= {source.key, source.time}
-
-
-def _removal(record: Incoming, source: Source, zone: zoneinfo.ZoneInfo) -> _Removal | Fault:
-    """Whose profile is removed, and when."""
-    if record.value is None:
-        if not record.key:
-            return Fault(Reason.NULL_KEY, source.key, "the customer as the record's key")
-        try:
-            return _Removal(record.key.decode(), None)
-        except UnicodeDecodeError:
-            return Fault(Reason.BAD_ID, source.key, "UTF-8 text")
-    found = msgspec.json.decode(record.value)
-    customer, time = found[source.key], found.get(source.time)
-    if isinstance(customer, bool) or not isinstance(customer, str | int):
-        return Fault(Reason.WRONG_TYPE, source.key, "a text or an integer")
-    try:
-        return _Removal(str(customer), parse_iso(time, zone) if isinstance(time, str) else time)
-    except (ValueError, OverflowError):
-        return Fault(Reason.BAD_TIME, source.time, "ISO 8601 or integer ms")

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from schemas.catalogue import Catalogue
+from schemas.catalogue import Catalogue, Source
 
 CONTROL_PARTITIONS = 1
 CONTROL_SEGMENT_MS = 600_000
@@ -27,12 +27,13 @@ class Role(StrEnum):
     OUTREACH, TRIGGER_DECISIONS = "outreach", "trigger-decisions"
     CONTROL, CHANGELOG = "control", "changelog"
     TRAINING_EXAMPLES, TRAINER_CHANGELOG = "training-examples", "trainer-changelog"
+    REKEYED = "rekeyed"
 
 
 class Spread(StrEnum):
-    """How many partitions a topic has: as many as all that workers share, one, or one for each target."""
+    """How many partitions a topic has: as many as all that workers share, any, one, or one for each target."""
 
-    SHARED, SINGLE, TARGETS = "shared", "single", "targets"
+    SHARED, ANY, SINGLE, TARGETS = "shared", "any", "single", "targets"
 
 
 class Cleanup(StrEnum):
@@ -54,10 +55,15 @@ class Topic(msgspec.Struct, frozen=True):
     targets: int = 0
 
     @property
+    def large(self) -> bool:
+        """Whether it takes records as large as any source's."""
+        return self.role in (Role.DEAD_LETTERS, Role.LATE_EVENTS, Role.REKEYED)
+
+    @property
     def config(self) -> dict[str, str]:
         """The topic's settings, in Kafka's words."""
         found = {"cleanup.policy": self.cleanup.value}
-        if self.role in (Role.DEAD_LETTERS, Role.LATE_EVENTS):
+        if self.large:
             found["max.message.bytes"] = str(LARGE_RECORDS)
         if self.role is Role.CONTROL:
             # Every worker writes its status every few seconds and reads the topic whole when it starts: only closed
@@ -68,7 +74,7 @@ class Topic(msgspec.Struct, frozen=True):
     def partitions(self, shared: int) -> int:
         """How many partitions it has where those that workers share have `shared`."""
         match self.spread:
-            case Spread.SHARED:
+            case Spread.SHARED | Spread.ANY:
                 return shared
             case Spread.SINGLE:
                 return CONTROL_PARTITIONS
@@ -114,18 +120,7 @@ def topics_of(catalogue: Catalogue, changelog: Changelog, prefix: str = "") -> t
     """Every topic of a catalogue's workers: its sources, what livetags writes (named with the prefix), control and
     changelog; training examples where it has targets.
     """
-    sources = [
-        Topic(
-            source.topic,
-            Role.SOURCE,
-            "customer",
-            f"JSON of {source.name}",
-            Spread.SHARED,
-            Cleanup.DELETE,
-            f"records of {source.name}, keyed by {source.key}",
-        )
-        for source in catalogue.sources
-    ]
+    sources = [topic for source in catalogue.sources for topic in _of_source(source, prefix)]
     outputs = [
         Topic(prefix + role.value, role, "customer", value, Spread.SHARED, cleanup, about)
         for role, value, cleanup, about in _OUTPUTS
@@ -141,6 +136,22 @@ def topics_of(catalogue: Catalogue, changelog: Changelog, prefix: str = "") -> t
     )
     examples = [_examples(catalogue, prefix)] if catalogue.targets else []
     return (*sources, *outputs, *examples, _control(prefix), rows)
+
+
+def read_from(source: Source, prefix: str = "") -> str:
+    """The topic whose records are applied: the source's own, or the one it is re-keyed into."""
+    return f"{prefix}{source.topic}-{Role.REKEYED.value}" if source.rekey else source.topic
+
+
+def _of_source(source: Source, prefix: str) -> list[Topic]:
+    value, about = f"JSON of {source.name}", f"records of {source.name}, keyed by {source.key}"
+    if not source.rekey:
+        return [Topic(source.topic, Role.SOURCE, "customer", value, Spread.SHARED, Cleanup.DELETE, about)]
+    given = f"records of {source.name}, whatever their keys and partitions"
+    return [
+        Topic(source.topic, Role.SOURCE, "any", value, Spread.ANY, Cleanup.DELETE, given),
+        Topic(read_from(source, prefix), Role.REKEYED, "customer", value, Spread.SHARED, Cleanup.DELETE, about),
+    ]
 
 
 def trainer_topics(catalogue: Catalogue, changelog: Changelog, prefix: str = "") -> tuple[Topic, ...]:

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 
 from schemas.catalogue import Catalogue
 from schemas.learning import ModelSnapshot
-from schemas.topics import Role
+from schemas.topics import Role, read_from
 from streams.agents import ingest
 from streams.ages import Ages
 from streams.beginning import Beginning
@@ -35,6 +35,7 @@ from streams.heartbeat import Heartbeat
 from streams.lane import Batch, Lane, Place, Tuning, quiet
 from streams.models import Model, Models
 from streams.processor import Partition
+from streams.rekey import Rekeyer
 from streams.resuming import said_behind
 from streams.silence import Silence
 from streams.store import StoreError
@@ -88,6 +89,7 @@ class Worker:
         self._sender: AIOKafkaProducer
         self._tables: Tables
         self._lane: Lane
+        self._rekeyer: Rekeyer
         self._tasks: dict[int, Task] = {}
         self._gate = asyncio.Lock()
         self._suspended = True
@@ -132,6 +134,7 @@ class Worker:
             await self._opened.aclose()
             raise
         self._beside.spawn(self._tick())
+        self._beside.spawn(self._rekeyer.run(self._beside.halt))
         if self.heartbeat is not None:
             self._beside.spawn(self.heartbeat.run(self._beside.halt))
 
@@ -152,8 +155,10 @@ class Worker:
         self._lane = Lane(
             Tuning.of(self.settings, self.settings.group(self.catalogue.name), self.cluster),
             self._positions,
-            [source.topic for source in self.catalogue.sources],
+            [read_from(source, self.settings.topic_prefix) for source in self.catalogue.sources],
         )
+        self._rekeyer = Rekeyer(self.settings, self.catalogue, self.cluster, self._sender, self.counters)
+        self._rekeyer.hold(self._lane)
         self._lane.on_revoked(self._revoked)
         ingest.define(self._lane, self._receive, self._beside.fail)
         self._opened.push_async_callback(within, self._lane.app.stop)
@@ -301,7 +306,7 @@ class Worker:
     def _receive(self, batch: Batch) -> None:
         task = self._tasks.get(batch.place.partition)
         if task is not None and not self._suspended:
-            task.receive(batch)
+            task.receive(batch, self._lane.placed(batch.place))
 
     async def _drive(self, task: Task) -> None:
         """Step through a partition while there is anything to do, then wait for a batch."""

@@ -63,7 +63,7 @@ class Beginning:
         reaching = Reaching(catalogue, part, self._clock if self._settings.clock is Clock.WALL else None)
         task = Task(
             part, number, catalogue.sources, emitter, self._counters, self._settings.run_records, reaching,
-            self._engine, self._clock,
+            self._engine, self._clock, self._settings.topic_prefix,
         )  # fmt: skip
         task.resume(reaching.resume(recovered.kept[TRIGGERS], behind))
         return task

@@ -18,13 +18,24 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from schemas.catalogue import Catalogue
-from schemas.topics import Changelog, Cleanup, Role, Spread, Topic, newest_changelog, topics_of, trainer_topics
+from schemas.topics import (
+    LARGE_RECORDS,
+    Changelog,
+    Cleanup,
+    Role,
+    Spread,
+    Topic,
+    newest_changelog,
+    topics_of,
+    trainer_topics,
+)
 from streams.broker import BrokerError
 from streams.config import Settings
 
 OFFSET_FOR_LEADER_EPOCH = 23  # every Kafka since 0.11 answers it, the embedded broker does not
 REACH_WITHIN_MS = 3_000
 STAMP = "state.json"
+USUAL_RECORDS = 1_048_588  # Kafka's default of max.message.bytes
 
 
 class StateRefused(Exception):
@@ -32,7 +43,15 @@ class StateRefused(Exception):
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """The cluster as a worker or trainer uses it; `partitions` is how many its state is spread over."""
+    """The cluster as a worker or trainer uses it.
+
+    Attributes
+    ----------
+    partitions
+        How many its state is spread over.
+    largest
+        Bytes of the largest record that a topic takes, of those that are to take large ones.
+    """
 
     address: str
     id: str
@@ -42,6 +61,11 @@ class Cluster(msgspec.Struct, frozen=True):
     topics: tuple[Topic, ...]
     topic_ids: dict[str, str]
     state_dir: Path
+    largest: dict[str, int] = {}
+
+    def most_bytes(self, role: Role) -> int:
+        """Bytes of the largest record that the topic with that role takes."""
+        return self.largest.get(self.named(role), USUAL_RECORDS)
 
     def named(self, role: Role) -> str:
         """Name of the topic with that role."""
@@ -131,19 +155,30 @@ class Admin:
 
     def policy(self, name: str) -> str:
         """The topic's cleanup policy, or an empty text where the broker does not say."""
+        return self._setting(name, "cleanup.policy")
+
+    def largest(self, name: str) -> int:
+        """Bytes of the largest record the topic takes; Kafka's default where the broker does not say.
+
+        The embedded broker says nothing and takes all.
+        """
+        said = self._setting(name, "max.message.bytes")
+        return int(said) if said.isdecimal() else LARGE_RECORDS if self.embedded() else USUAL_RECORDS
+
+    def _setting(self, name: str, setting: str) -> str:
         described: Any = self._client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
-        return _find_policy(described)
+        return _find(setting, described)
 
 
-def _find_policy(described: Any) -> str:
-    """The value of `cleanup.policy` somewhere in an answer of the admin client."""
+def _find(setting: str, described: Any) -> str:
+    """The value of a setting somewhere in an answer of the admin client; empty where it is not there."""
     if isinstance(described, dict):
-        if "cleanup.policy" in described:
-            value = described["cleanup.policy"]
+        if setting in described:
+            value = described[setting]
             return str(value.get("value", "")) if isinstance(value, dict) else str(value)
-        return next((found for found in map(_find_policy, described.values()) if found), "")
+        return next((found for found in (_find(setting, one) for one in described.values()) if found), "")
     if isinstance(described, list | tuple):
-        return next((found for found in map(_find_policy, described) if found), "")
+        return next((found for found in (_find(setting, one) for one in described) if found), "")
     return ""
 
 
@@ -165,7 +200,8 @@ def shared_partitions(topics: tuple[Topic, ...], found: dict[str, Found], wanted
         )
     for topic in topics:
         there = found.get(topic.name)
-        if topic.spread is not Spread.SHARED and there is not None and there.partitions != topic.partitions(wanted):
+        free = topic.spread in (Spread.SHARED, Spread.ANY)
+        if not free and there is not None and there.partitions != topic.partitions(wanted):
             raise BrokerError(_misfit(topic, there))
     return numbers.pop() if numbers else wanted
 
@@ -264,6 +300,7 @@ def _prepare(settings: Settings, group: _Group) -> Cluster:
             topics=topics,
             topic_ids={name: topic.id for name, topic in found.items()},
             state_dir=state_dir,
+            largest={topic.name: admin.largest(topic.name) for topic in topics if topic.large},
         )
     if group.rebuild and state_dir.exists():
         shutil.rmtree(state_dir)

@@ -133,6 +133,8 @@ class Counters:
         self.events = 0
         self.duplicates = 0
         self.late = 0
+        self.lost: Counter[str] = Counter()
+        self.rekeyed: Counter[str] = Counter()
         self.superseded = 0
         self.flushes = 0
         self.changes: Counter[str] = Counter()
@@ -237,6 +239,10 @@ class Counters:
         count = self.sources[source]
         count.lag = sum(known) if len(known) == len(self._lags[source]) else None
         count.at_end = all(self._ends[source].values())
+
+    def expired(self, source: str, records: int) -> None:
+        """Count records of a source that its topic no longer held when they were to be read."""
+        self.lost[source] += records
 
     def drop(self, partition: int) -> None:
         """Forget the lag of a partition that went to another worker."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from schemas.outreach import OutreachRequest, TriggerDecision
 from schemas.records import DeadLetter, LateEvent
 from schemas.topics import LARGE_RECORDS, Role
 from streams.cluster import Cluster
+from streams.parting import OVERHEAD, key_of, parted
 from streams.record_batch import Frame, Parcel, events, of_page
 from streams.written import Changes, Customers
 
@@ -67,8 +68,18 @@ Batches = list[_Pending]
 class Writer:
     """One partition of one topic, written in batches and in order."""
 
-    def __init__(self, sender: AIOKafkaProducer, topic: str, partition: int, headers: Headers | None = None) -> None:
-        """`headers` are those of every record that comes in a parcel."""
+    def __init__(
+        self,
+        sender: AIOKafkaProducer,
+        topic: str,
+        partition: int,
+        headers: Headers | None = None,
+        most: int = BATCH_BYTES,
+    ) -> None:
+        """`headers` are those of every record that comes in a parcel, `most` the bytes of a batch of records added one
+        by one: a topic's `max.message.bytes` bounds batches too.
+        """
+        self._most = min(most, BATCH_BYTES)
         self._sender, self.topic, self._partition = sender, topic, partition
         self._headers, self._frame = headers or [], _NO_FRAME
         self._open: Any = None
@@ -80,6 +91,9 @@ class Writer:
 
     def add(self, key: bytes | None, value: bytes | None, headers: Headers | None = None) -> None:
         """Put a record into the open batch."""
+        size = len(key or b"") + len(value or b"") + OVERHEAD
+        if self._open is not None and self._open.size() + size > self._most:
+            self._close()
         if self._open is None:
             self._open = self._sender.create_batch()
         if self._open.append(timestamp=None, key=key, value=value, headers=headers or []) is None:
@@ -177,10 +191,11 @@ class Emitter:
         Examples go to one partition for each target of `definitions`, in its order; each bears its target's definition.
         """
         self._ends = dict(ends)
+        self._most = {role: cluster.most_bytes(role) for role in (Role.DEAD_LETTERS, Role.LATE_EVENTS)}
         constant = [("ce_source", source.encode()), _VERSION, _JSON]
         self._headers = {role: [("ce_type", kind), *constant] for role, kind in _TYPES.items()}
         self._writers: dict[Role, Writer] = {
-            role: Writer(sender, cluster.named(role), partition, self._headers[role])
+            role: Writer(sender, cluster.named(role), partition, self._headers[role], self._most.get(role, BATCH_BYTES))
             for role in _TYPES
             if role is not Role.TRAINING_EXAMPLES
         }
@@ -196,11 +211,18 @@ class Emitter:
         self._encode = msgspec.json.Encoder().encode
 
     def add(self, records: Iterable[Record]) -> None:
-        """Put records into the open batches of their topics, in the order given."""
-        for record in records:
+        """Put records into the open batches of their topics, in the order given; those too large for them in parts."""
+        for record in self._fitting(records):
             role = _KINDS[type(record)]
             headers = [("ce_id", _id(record).encode()), ("ce_time", _time(record).encode()), *self._headers[role]]
             self._writers[role].add(_key(record), self._encode(record), headers)
+
+    def _fitting(self, records: Iterable[Record]) -> Iterator[Record]:
+        for record in records:
+            if isinstance(record, DeadLetter | LateEvent):
+                yield from parted(record, self._most[_KINDS[type(record)]])
+            else:
+                yield record
 
     def add_examples(self, examples: Sequence[Example]) -> None:
         """Put questions and answers into the open batches of their targets."""
@@ -277,7 +299,8 @@ def _id(record: Record) -> str:
     """An id that is the same when the record is written again."""
     if isinstance(record, OutreachRequest | TriggerDecision):
         return record.id
-    return f"{record.topic}/{record.partition}/{record.offset}"
+    place = f"{record.topic}/{record.partition}/{record.offset}"
+    return place if record.parts == 1 else f"{place}/{record.part}"
 
 
 def _time(record: Record) -> str:
@@ -292,6 +315,4 @@ def _time(record: Record) -> str:
 
 def _key(record: Record) -> bytes | None:
     """The customer, or of a dead letter the key it came with."""
-    if isinstance(record, DeadLetter):
-        return record.key.encode() if record.key is not None else None
-    return record.customer_id.encode()
+    return key_of(record) if isinstance(record, DeadLetter | LateEvent) else record.customer_id.encode()

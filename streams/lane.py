@@ -145,7 +145,8 @@ class _Thread(driver.AIOKafkaConsumerThread):
         for place, offset in offsets.items():
             begin = begins[TopicPartition(*place)]
             if offset is not None and offset < begin:
-                log.warning("%s/%d: offsets %d to %d expired before they were read", *place, offset, begin - 1)
+                lost = f"{begin - offset} records (offsets {offset} to {begin - 1})"
+                log.warning("%s/%d: %s expired before they were read and are lost: see retention.ms", *place, lost)
             placed[place] = max(begin, offset or 0)
             consumer.seek(TopicPartition(*place), placed[place])
         return placed
@@ -302,6 +303,7 @@ class Lane:
         transport.tuning, transport.positions = tuning, positions
         self.app.transport = transport
         self.topic = self.app.topic(*topics, schema=_Schema(), acks=False)
+        self._floors: dict[str, Callable[[int], int | None]] = {}
 
     @property
     def _consumer(self) -> _Consumer:
@@ -316,8 +318,15 @@ class Lane:
         """Where reading began after the latest assignment: later than was wanted where records had expired."""
         return self._consumer.placed.get(TP(place.topic, place.partition))
 
+    def hold(self, topic: str, floor: Callable[[int], int | None]) -> None:
+        """Have a topic's places at their end only from the offset on that `floor` gives; None means not yet."""
+        self._floors[topic] = floor
+
     def at_end(self, place: Place) -> bool:
         """Whether all there is of a place has been received."""
+        floor = self._floors[place.topic](place.partition) if place.topic in self._floors else 0
+        if floor is None or self._consumer.received.get(TP(place.topic, place.partition), 0) < floor:
+            return False
         return self._consumer.at_end(TP(place.topic, place.partition))
 
     def behind(self, place: Place) -> int | None:

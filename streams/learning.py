@@ -22,7 +22,7 @@ from models.transform import transforms_of
 from schemas.catalogue import Catalogue, Target
 from schemas.definitions import DEFINITION_HEADER, definition
 from schemas.learning import Example, ModelSnapshot, Question
-from schemas.sources import TIME_LIMITS
+from schemas.reasons import TIME_LIMITS
 from streams.cluster import Cluster
 from streams.lane import Batch, Lane, Place
 from streams.store import LEARNED, Entry, Marker, Rows

@@ -61,6 +61,13 @@ class Merge:
         self._reached[source] = int(heads[-1])
         self._queues[source].append(Run(decoded, records, heads))
 
+    def next_offset(self, source: int) -> int | None:
+        """The offset of a source's next record; None where none waits."""
+        if not self._queues[source]:
+            return None
+        run = self._queues[source][0]
+        return run.records[int(run.decoded.index[run.done])].offset
+
     def ended(self, source: int, at_end: bool) -> None:
         """Whether a source has been read to its end."""
         self._ended[source] = at_end

@@ -145,6 +145,14 @@ METRICS: Final[tuple[Declared, ...]] = (
         lambda r: _each({name: one.events for name, one in r.counters.sources.items()}),
     ),
     Declared(
+        "records_lost", COUNTER, "", "Records of a source that had expired from its topic before they were read.",
+        ("source",), lambda r: _each(r.counters.lost),
+    ),
+    Declared(
+        "records_rekeyed", COUNTER, "", "Records of a source written on under their customer as key.", ("source",),
+        lambda r: _each(r.counters.rekeyed),
+    ),
+    Declared(
         "changes", COUNTER, "", "Changes of tags and segments, by what caused them.", ("cause",),
         lambda r: _each(r.counters.changes),
     ),

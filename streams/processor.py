@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from schemas.learning import ModelSnapshot
 from schemas.population import CutPoints, Population
-from schemas.records import CustomerTags, LateEvent
+from schemas.records import CustomerTags
 from schemas.sources import MISSING, Bad, Incoming, Reason
-from schemas.values import iso
 from streams.arena import Arena
 from streams.asking import Asker
 from streams.census import PartitionCensus
@@ -30,7 +29,7 @@ from streams.engine.layout import NOW
 from streams.engine.machine import SPARE
 from streams.engine.plan import Plan
 from streams.engine.tables import no_models
-from streams.intake import Intake, readable
+from streams.intake import Intake
 from streams.merge import Merge, Piece, as_given
 from streams.models import take_in
 from streams.output import Dirty, Output, Overview, Rescored
@@ -39,6 +38,7 @@ from streams.standstill import Standstill
 from streams.written import Customers
 
 JSON = dict[str, Any]
+_TOO_MUCH = Bad(0, Reason.OVERFLOW, "", "sums below 2^55 minor units")
 _CHANGES, _TIMERS, _AT_ONCE, _NOTED = 16_384, 10_000, 1_000, 4_096
 _ENDLESS = 2**62
 
@@ -68,7 +68,7 @@ class Partition:
         self.asker = Asker(plan, self.arena)
         self._merge = Merge(len(catalogue.sources))
         self._positions: dict[str, int] = {}
-        self._passed: dict[str, int] = {}
+        self._pushed: dict[int, int] = {}
         self._newest = [MISSING] * len(catalogue.sources)
         self._advanced_ms, self._due_ms = MISSING, MISSING
         self._candidate = ""
@@ -95,20 +95,20 @@ class Partition:
         )
 
     def push(self, source: str, records: Sequence[Incoming]) -> None:
-        """Decode a source's next records, in offset order, and queue them; bad ones come out with the next step."""
+        """Decode a source's next records, in offset order, and queue them; bad ones come out in their turn."""
         number = self._numbers[source]
-        decoded = self._intake.decode(number, records)
-        self._merge.push(number, decoded, records)
-        if len(decoded.times) == 0 and records and self._merge.queued(number) == 0:
-            self._passed[source] = records[-1].offset + 1
+        if records:
+            self._pushed[number] = records[-1].offset + 1
+        fresh = self._intake.fresh(number, records)
+        self._merge.push(number, self._intake.decode(number, fresh), fresh)
 
     def ended(self, source: str, at_end: bool) -> None:
         """Whether a source has been read to its end; otherwise the others wait for it when it has nothing queued."""
         self._merge.ended(self._numbers[source], at_end)
 
     def queued(self, source: str) -> int:
-        """Records of a source that are pushed and not yet applied."""
-        return self._merge.queued(self._numbers[source])
+        """Records of a source that are pushed and not yet applied or set aside."""
+        return self._merge.queued(self._numbers[source]) + self._intake.waiting(self._numbers[source])
 
     def head(self) -> int | None:
         """Time of the next record to apply; None where it is not known yet."""
@@ -124,9 +124,7 @@ class Partition:
             nobody can tell.
         """
         piece = self._merge.take(limit, before)
-        self._positions |= self._passed
-        self._passed.clear()
-        output = self._begun()
+        output = Output.empty()
         if piece is not None and len(piece.order):
             with self._lock:
                 output.join(self._apply(piece, timers))
@@ -135,20 +133,25 @@ class Partition:
             with self._lock:
                 self._fire(self._due_ms, output, lambda _: [], timers)
             output.more = True
+        self._settle(output)
         return output
+
+    def _settle(self, output: Output) -> None:
+        """Move each source's position to its next record, and let out what was set aside before that."""
+        for name, number in self._numbers.items():
+            upcoming = self._merge.next_offset(number)
+            if number in self._pushed:
+                self._positions[name] = self._pushed[number] if upcoming is None else upcoming
+        output.dead += self._intake.take_dead(self._positions)
+        output.duplicates += self._intake.take_repeated()
 
     def feed(self, records: Iterable[tuple[str, Incoming]], timers: int | None = None) -> Output:
         """Apply records in the order given, whatever their times; `timers` as in `run`."""
         piece = as_given([(self._numbers[source], record) for source, record in records], self._intake.decode)
-        output = self._begun()
-        if piece is not None:
-            output.join(self._apply(piece, timers))
-        return output
-
-    def _begun(self) -> Output:
-        """An output with what was set aside meanwhile."""
         output = Output.empty()
         output.dead = self._intake.take_dead()
+        if piece is not None:
+            output.join(self._apply(piece, timers))
         return output
 
     def _apply(self, piece: Piece, timers: int | None) -> Output:
@@ -200,27 +203,19 @@ class Partition:
             source = self.plan.catalogue.sources[piece.numbers[piece.order[i]]]
             record = run.records[int(run.decoded.index[place])]
             if status[i] == Status.OVERFLOW:
-                bad = Bad(0, Reason.OVERFLOW, "", "sums below 2^55 minor units")
-                output.dead.append(self._intake.dead(source, record, bad))
+                output.dead.append(self._intake.dead(source, record, _TOO_MUCH))
             else:
-                times = iso(int(run.decoded.times[place])), iso(int(verdict.newest[i]))
-                where = source.topic, self.partition, record.offset
-                who, text = run.decoded.customers[place], readable(record.value)[0] or ""
-                output.late.append(LateEvent(source.name, who, *where, *times, text))
+                who, time = run.decoded.customers[place], int(run.decoded.times[place])
+                output.late.append(self._intake.late(source, record, who, time, int(verdict.newest[i])))
         for number, run in enumerate(piece.runs):
             mine = piece.order == number
             places = piece.places[mine]
             if len(places):
                 applied = run.decoded.times[places][status[mine] == Status.APPLIED]
                 self._reached(piece.numbers[number], int(applied.max(initial=MISSING)))
-                last = int(places.max())
-                done = last + 1 == len(run.decoded.times)
-                record = run.records[-1] if done else run.records[int(run.decoded.index[last])]
-                self._positions[self.plan.catalogue.sources[piece.numbers[number]].name] = record.offset + 1
 
     def _reached(self, number: int, newest: int) -> None:
-        if newest > self._newest[number]:
-            self._newest[number] = newest
+        self._newest[number] = max(self._newest[number], newest)
 
     def newest(self, source: str) -> int | None:
         """Newest event time of a source that was applied; None before the first."""
@@ -251,7 +246,7 @@ class Partition:
 
     def advance(self, to_ms: int, timers: int | None = None) -> Output:
         """Let time pass: timers due at or before `to_ms` fire, up to so many at once; `run` goes on with the rest."""
-        output = self._begun()
+        output = Output.empty()
         self._advanced_ms = max(self._advanced_ms, to_ms)
         with self._lock:
             self._count(to_ms, output, lambda _: [])
@@ -277,7 +272,7 @@ class Partition:
 
     def recut(self, first: int, anchor: str, most: int = _TIMERS) -> Rescored:
         """Bring the next customers up to the cut-points in force; `anchor` as of `rescore`."""
-        output, end = self._begun(), min(first + most, len(self.arena))
+        output, end = Output.empty(), min(first + most, len(self.arena))
         with self._lock:
             self._recut(first, end, anchor, self.census.reached_ms, output)
         return Rescored(output, end, end < len(self.arena))
@@ -311,7 +306,7 @@ class Partition:
 
         They are decided as of the time that has passed, by records or by a clock; what is due until then comes before.
         """
-        output, end = self._begun(), min(first + most, len(self.arena))
+        output, end = Output.empty(), min(first + most, len(self.arena))
         floor = max(int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms)), self._advanced_ms)
         with self._lock:
             self._fire(floor, output, lambda _: [])
@@ -344,7 +339,7 @@ class Partition:
 
     def wake(self, most: int = _TIMERS) -> Output:
         """Bring the next customers up to the sources that flow again; there may be more then (`sleeps`)."""
-        output, first, still = self._begun(), self._still.asleep, self._still
+        output, first, still = Output.empty(), self._still.asleep, self._still
         if first is not None:
             end = min(first + most, len(self.arena))
             with self._lock:
@@ -378,7 +373,7 @@ class Partition:
         return Dirty([self.arena.customers[slot].encode() for slot in slots], rows)
 
     def clock_state(self) -> JSON:
-        """How far time and the sources' order have come, for the marker."""
+        """How far time and each source's merging are, and what re-keyed records came, for the marker."""
         confirmed, candidate, slot = (int(value) for value in self.arena.state.clock)
         customer = self.arena.customers[slot] if slot >= 0 else self._candidate
         return {
@@ -386,6 +381,7 @@ class Partition:
             "candidate": candidate,
             "customer": customer,
             "taken": list(self._merge.taken),
+            "origins": self._intake.state(self._positions),
             **self.census.kept(),
         }
 
@@ -401,6 +397,7 @@ class Partition:
         self.arena.state.clock[:] = (clock_state["confirmed"], clock_state["candidate"], slot)
         self._candidate = clock_state["customer"]
         self._merge.go_on(clock_state.get("taken", self._merge.taken))
+        self._intake.restore(clock_state.get("origins", {}))
         self.census.due(self.watermark)
 
     def load(self, customers: list[bytes], rows: list[bytes]) -> None:

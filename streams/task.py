@@ -19,7 +19,7 @@ from schemas.catalogue import Source
 from schemas.population import Population
 from schemas.silence import Stall
 from schemas.sources import Incoming
-from schemas.topics import Role
+from schemas.topics import Role, read_from
 from streams.cluster import Cluster
 from streams.config import wall_ms
 from streams.counters import Counters
@@ -96,8 +96,9 @@ class Task:
         reaching: Reaching,
         engine: Executor,
         clock: Callable[[], int] = wall_ms,
+        prefix: str = "",
     ) -> None:
-        """`clock` is the wall's, UTC ms."""
+        """`clock` is the wall's, UTC ms; `prefix` that of the topics livetags writes, the re-keyed ones among them."""
         self._clock = clock
         self.busy, self.arrived = asyncio.Lock(), asyncio.Event()
         self._engine, self._reaching = engine, reaching
@@ -115,7 +116,7 @@ class Task:
         self._passed_ms: int | None = None
         self.part, self.number, self._sources, self._emitter = part, number, sources, emitter
         self._counters, self._run_records = counters, run_records
-        self._places = {source.name: Place(source.topic, number) for source in sources}
+        self._places = {source.name: Place(read_from(source, prefix), number) for source in sources}
         self._expected = {source.name: part.positions().get(source.name) for source in sources}
         self._paused: set[str] = set()
         self._flushing = asyncio.Lock()
@@ -131,8 +132,13 @@ class Task:
         """Where each source is read on, None where it never was."""
         return {self._places[name]: offset for name, offset in self._expected.items()}
 
-    def receive(self, batch: Batch) -> None:
+    def receive(self, batch: Batch, placed: int | None = None) -> None:
         """Take a batch in; one that was here before is passed over.
+
+        Parameters
+        ----------
+        placed
+            Where reading began after the latest assignment; what expired before it is counted and given up.
 
         Raises
         ------
@@ -145,7 +151,9 @@ class Task:
             expected = self._expected[source.name]
             if expected is not None and batch.end <= expected:
                 return
-            if expected is not None and batch.begin > expected:
+            if expected is not None and expected < batch.begin == placed:
+                self._counters.expired(source.name, batch.begin - expected)
+            elif expected is not None and batch.begin > expected:
                 raise LaneGap(f"{batch.place.topic}/{self.number}: expected offset {expected}, got {batch.begin}")
             records = batch.records
             if expected is not None and batch.begin < expected:
@@ -365,6 +373,10 @@ class Task:
         labels = [Entry(LABELS + key, value) for key, value in part.asker.take_entries()]
         return _State(part.positions(), part.clock_state(), part.take_dirty(), labels, part.take_published())
 
+    def _topics(self) -> set[str]:
+        """What the positions, and the origins of re-keyed records, are places in."""
+        return {source.topic for source in self._sources} | {place.topic for place in self._places.values()}
+
     async def flush(self, tables: Tables, cluster: Cluster, lane: Lane, fingerprint: str) -> None:
         """Write the state as it is now: outputs are safe first, then rows, then the marker; then commit for show."""
         async with self._flushing:
@@ -387,7 +399,7 @@ class Task:
                 clock=state.clock,
                 fingerprint=fingerprint,
                 cluster=cluster.id,
-                topics={source.topic: cluster.topic_ids.get(source.topic, "") for source in self._sources},
+                topics={topic: cluster.topic_ids.get(topic, "") for topic in self._topics()},
                 partitions=cluster.partitions,
                 outputs=outputs,
             )

@@ -23,6 +23,7 @@ from schemas.loading import load
 from schemas.loading_tags import rests_on
 from schemas.problems import CatalogueError, Problem
 from schemas.rule_text import unparse
+from schemas.topics import read_from
 
 PLAIN_WIDTH: Final = 160  # without a terminal nobody says how wide the paper is
 WORD_BYTES: Final = 8
@@ -132,6 +133,7 @@ def _print_summary(console: Console, catalogue: Catalogue) -> None:
     console.print(head, soft_wrap=True)
     console.print(f"No mistakes. A row takes {row_bytes(catalogue):,} bytes in memory.\n", highlight=False)
     for table in (
+        _sources(catalogue),
         _features(catalogue),
         _tags(catalogue),
         _segments(catalogue),
@@ -206,6 +208,18 @@ def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         table.add_column(column, no_wrap=index == 0, overflow="fold")
+    return table
+
+
+def _sources(catalogue: Catalogue) -> Table:
+    table = _table("Sources", "name", "topic", "key", "set aside where", "skew")
+    for source in catalogue.sources:
+        key = f"any; written on to {read_from(source)} under {source.key}" if source.rekey else source.key
+        ahead = f"over {format_duration(source.max_ahead_ms)} ahead of its timestamp"
+        late = "" if source.profile else f", over {format_duration(source.accept_late_ms)} late"
+        table.add_row(
+            *map(Text, (source.name, source.topic, key, ahead + late, format_duration(source.allowed_skew_ms)))
+        )
     return table
 
 

@@ -18,7 +18,7 @@ from schemas.catalogue import Catalogue
 from schemas.freshness import Freshness, Promise, SourceFreshness, SourceState, TagFreshness, WorkerFreshness
 from schemas.loading import load
 from schemas.problems import CatalogueError
-from schemas.topics import Role
+from schemas.topics import Role, read_from
 from streams.broker import BrokerError
 from streams.cluster import Found
 from streams.config import Settings, SettingsError, read, wall_ms
@@ -97,7 +97,7 @@ def _report(settings: Settings, catalogue: Catalogue) -> Freshness:
 
 def _look(settings: Settings, catalogue: Catalogue) -> _Found:
     control = settings.topic_prefix + Role.CONTROL.value
-    topics = {source.name: source.topic for source in catalogue.sources}
+    topics = {source.name: read_from(source, settings.topic_prefix) for source in catalogue.sources}
     with GroupAdmin(settings.broker) as admin:
         found, embedded = admin.describe([control, *topics.values()]), admin.embedded()
         partitions = _partitions(found, list(topics.values()))

@@ -32,12 +32,13 @@ SOURCES: Final = ("pay", "look", "who")
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """A record on its way to a source's topic; `partition` None leaves that to the key."""
+    """A record on its way to a source's topic; without `partition` its key decides, without `timestamp` the clock."""
 
     source: str
-    key: bytes
+    key: bytes | None
     value: bytes | None
     partition: int | None = None
+    timestamp: int | None = None
 
 
 class Bench(msgspec.Struct, frozen=True):
@@ -99,7 +100,13 @@ class Bench(msgspec.Struct, frozen=True):
         await producer.start()
         try:
             answers = [
-                await producer.send(f"{self.name}-{r.source}", key=r.key, value=r.value, partition=r.partition)
+                await producer.send(
+                    f"{self.name}-{r.source}",
+                    key=r.key,
+                    value=r.value,
+                    partition=r.partition,
+                    timestamp_ms=r.timestamp,
+                )
                 for r in records
             ]
             await asyncio.gather(*answers)

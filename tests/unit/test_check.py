@@ -162,3 +162,12 @@ def test_the_caret_stands_under_the_word(line: str, column: int, under: str, wid
         text = text[1:]
     assert text.startswith(under)
     assert carets.count("^") == max(1, cell_len(under))
+
+
+def test_a_source_to_be_rekeyed_says_where_its_records_go(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[1] / "everything.yaml").read_text(encoding="utf-8")
+    file = tmp_path / "rekeyed.yaml"
+    file.write_text(text.replace("    topic: pay\n", "    topic: pay\n    rekey: true\n"), encoding="utf-8")
+    said = " ".join(run(file).output.split())
+    assert "any; written on to pay-rekeyed under customer" in said
+    assert "over 5m ahead of its timestamp, over 1h late" in said

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from schemas.catalogue import Catalogue
-from schemas.loading import load
+from schemas.loading import load, loads
+from schemas.problems import CatalogueError
 from schemas.topics import Changelog, Cleanup, Role, Spread, Topic, newest_changelog, topics_of, trainer_topics
 from streams.broker import BrokerError
 from streams.cluster import Found, shared_partitions
@@ -123,3 +124,25 @@ def test_unequal_partitions_are_refused_with_each_topics_number(topics: tuple[To
 def test_control_has_one_partition(topics: tuple[Topic, ...]) -> None:
     with pytest.raises(BrokerError, match=r"'control' has 4 partitions, it must have 1"):
         shared_partitions(topics, {"control": Found("control", "", 4)}, 8)
+
+
+def test_a_source_to_be_rekeyed_has_a_topic_of_its_own_and_any_number_of_partitions() -> None:
+    text = (Path(__file__).parents[1] / "everything.yaml").read_text(encoding="utf-8")
+    topics = topics_of(loads(text.replace("    topic: pay\n", "    topic: pay\n    rekey: true\n")), LOG, "live-")
+    raw, own = next(t for t in topics if t.name == "pay"), next(t for t in topics if t.name == "live-pay-rekeyed")
+    assert (raw.role, raw.spread, own.role, own.spread) == (Role.SOURCE, Spread.ANY, Role.REKEYED, Spread.SHARED)
+    assert own.config["max.message.bytes"] == "16777216"
+    found = {topic.name: Found(topic.name, "", 3 if topic is raw else topic.partitions(8)) for topic in topics}
+    assert shared_partitions(topics, found, 4) == 8
+
+
+def test_a_topic_that_rekeyed_records_would_mix_with_is_a_mistake() -> None:
+    text = (Path(__file__).parents[1] / "everything.yaml").read_text(encoding="utf-8")
+    text = text.replace("    topic: pay\n", "    topic: pay\n    rekey: true\n").replace(
+        "topic: look", "topic: pay-rekeyed"
+    )
+    with pytest.raises(CatalogueError) as caught:
+        loads(text)
+    (problem,) = caught.value.problems
+    assert problem.path == "sources.pay.rekey"
+    assert "'pay-rekeyed', which belongs to source 'look'" in problem.message
