@@ -8,15 +8,16 @@ read at an earlier moment than it may be now says everything anew at its own now
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
 from schemas import rules
 from schemas.catalogue import Aggregation, Catalogue, Category, Feature, Quantiles, Score, Segment, Tag
 from schemas.records import Cause, CustomerTags, Value
-from tests.oracle import Oracle, OracleOutcome, Row, _conditions
+from tests.oracle import Oracle, OracleOutcome, Row
 from tests.oracle_rules import Record, evaluate, features_of, tile_leaves
+from tests.oracle_time import conditions
 
 Group = tuple[str, ...]
 
@@ -88,7 +89,7 @@ class SilentOracle(Oracle):
         """As ever, but what was looked at before, nothing having come since, is not looked at again."""
         while limit is not None and row.now is not None:
             start, said = max(row.now, self.looked.get(row.customer, row.now)), len(self.changes)
-            for moment in sorted({one for one in self.moments(row) if start < one <= limit}):
+            for moment in sorted({one for one in self.flowing(row) if start < one <= limit}):
                 self.say(row, moment, Cause.TIME, "")
                 if len(self.changes) > said:
                     break
@@ -122,13 +123,14 @@ class SilentOracle(Oracle):
         moment = at if bound is None else min(at, bound)
         return moment if stood is None else max(stood, moment)
 
-    def say(self, row: Row, at: int, cause: Cause, anchor: str) -> None:
+    def say(self, row: Row, at: int, cause: Cause, anchor: str) -> Mapping[str, Value]:
         """As ever; a row that changed, or took a record, stands where it was read."""
         stands, said = {group: self.read_at(row, group, at) for group in self.groups}, len(self.changes)
-        super().say(row, at, cause, anchor)
+        names = super().say(row, at, cause, anchor)
         if cause is not Cause.TIME or len(self.changes) > said:
             self.stands[row.customer] = stands
             self.looked.pop(row.customer, None)
+        return names
 
     def features(self, row: Row, now: int) -> dict[str, Value]:
         """Every feature, each as of its own sources' moment."""
@@ -143,8 +145,8 @@ class SilentOracle(Oracle):
             values[feature.name] = known_value if feature.compute is None else evaluate(feature.compute, values)
         return values
 
-    def moments(self, row: Row) -> Iterator[int]:
-        """As ever, without those that wait."""
+    def flowing(self, row: Row) -> Iterator[int]:
+        """Moments at which time alone may change something, without those that wait."""
         for tag in self.catalogue.tags:
             if tag.hold_ms and row.said[tag.name]:
                 yield row.since[tag.name] + tag.hold_ms
@@ -158,8 +160,8 @@ class SilentOracle(Oracle):
         if feature.window is not None:
             yield from (tile_leaves(feature.window, time, self.catalogue.offset_ms) for time in times)
         elif feature.aggregation in (Aggregation.SINCE_LAST, Aggregation.SINCE_FIRST):
-            durations = self.durations.get(feature.name, ())
-            yield from (time + ms + later for time in times for ms in durations for later in (0, 1))
+            durations = self.moments.compared.get(feature.name, ())
+            yield from (time + ms + later for time in times for ms, _ in durations for later in (0, 1))
 
     def describe(self, row: Row) -> CustomerTags:
         """As ever; what rests on a frozen source says so, but for what has no value yet."""
@@ -169,7 +171,7 @@ class SilentOracle(Oracle):
 
     def rests_on(self, thing: Tag | Segment) -> set[str]:
         """The sources of a tag or segment, through whatever it names."""
-        names = {name.name for condition in _conditions(thing) for name in rules.names_in(condition)}
+        names = {name.name for condition in conditions(thing) for name in rules.names_in(condition)}
         if isinstance(thing, Tag) and isinstance(thing.rule, Category | Quantiles):
             names.add(thing.rule.of)
         if isinstance(thing, Tag) and isinstance(thing.rule, Score):

@@ -17,10 +17,11 @@ from streams.engine.plan import build
 from streams.output import Output
 from streams.replay import Record as Incoming
 from streams.replay import Replay
+from tests.comparing import Said, said
 from tests.generators_records import START, Case, cases, loads
 from tests.oracle_rules import Record, Unreadable, read
 from tests.oracle_silence import Freeze, Pass, Step, Thaw, replay
-from tests.property.test_engine_matches_oracle import EVERYTHING, Said, said
+from tests.property.test_engine_matches_oracle import EVERYTHING
 
 ALL: Final = 4096
 
@@ -80,7 +81,7 @@ def silences(draw: DrawFn, case: Case, orderly: bool = False) -> Quiet:
 def oracle(quiet: Quiet) -> Said:
     """What the specification says."""
     outcome = replay(quiet.catalogue, quiet.steps)
-    return said(outcome.changes, outcome.customers, outcome.late)
+    return said(outcome.changes, outcome.customers, outcome.late, (), {})
 
 
 class Engine:
@@ -105,7 +106,7 @@ class Engine:
         self.feed(waiting)
         self.wake()
         customers = {one.customer_id: one for page in self.run.customers() for one in page}
-        return said(self.changes, customers, self.late)
+        return said(self.changes, customers, self.late, (), {})
 
     def note(self, outputs: Iterator[Output]) -> None:
         for output in outputs:
