@@ -82,7 +82,7 @@ class Worker:
         self._models = Models(catalogue, settings.group(catalogue.name))
         self.silence = Silence(catalogue, settings.group(catalogue.name))
         self.clock = clock
-        self._cuts = Followed(catalogue, settings.group(catalogue.name))
+        self._cuts = Followed(catalogue, settings.group(catalogue.name), settings.clock is Clock.WALL)
         self.cluster: Cluster
         self._rebuild, self._file = rebuild, file
         self._sender: AIOKafkaProducer
@@ -169,7 +169,7 @@ class Worker:
         if self.settings.clock is Clock.WALL:  # the event clock knows no silence
             self.silence.follow(control, self._tasks)
         control.follow(self._cuts.on_record)
-        self._cuts.follow(control.put, self._measure)
+        self._cuts.follow(control, self._measure)
         self._opened.push_async_callback(control.stop)
         self._opened.push_async_callback(within, control.drained)
         self._opened.callback(self.heartbeat.stopped)

@@ -11,6 +11,7 @@ from schemas.definitions import definition
 from streams.cluster import Cluster
 from streams.config import Clock, Settings, wall_ms
 from streams.counters import Counters
+from streams.cuts import Merger
 from streams.emit import Emitter
 from streams.engine.plan import Plan
 from streams.processor import Partition
@@ -50,6 +51,12 @@ class Beginning:
             part.load(recovered.rows.customers, recovered.rows.rows)
             part.restore(marker.positions, marker.clock)
             part.asker.load(recovered.kept[LABELS])
+        if self._settings.clock is Clock.EVENT and self._cluster.partitions == 1:
+            # All customers are here, and time is their records': so cut-points are those of a replay.
+            merger = Merger(catalogue)
+            for points in part.census.held.values():
+                merger.know(points)
+            part.merger = merger.at_once
         ends = {} if marker is None else marker.outputs
         definitions = {target.name: definition(catalogue, target) for target in catalogue.targets}
         emitter = Emitter(self._sender, self._cluster, number, f"/livetags/{catalogue.name}", ends, definitions)

@@ -44,14 +44,32 @@ class Measured(Protocol):
         """Measure by these cut-points."""
 
 
+class Agreed(Protocol):
+    """The control topic: `streams.control.Control`."""
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether all that was there at the start has been read."""
+
+    def put(self, key: str, value: bytes | None) -> None:
+        """Have that value under that key."""
+
+
 class Merger:
     """Makes cut-points of the newest population of every partition.
 
     Cut-points go out only where a tag had none, or where one of them is off by more than the tag's tolerance: a
     population that stays as it is moves nobody.
+
+    Parameters
+    ----------
+    together
+        Whether partitions come to a refresh at about the same time, as by the wall's clock, so that one is waited for.
+        By their records' times each has a pace of its own: then what every partition counted last is taken.
     """
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, together: bool = True) -> None:
+        self._together = together
         self._rules = quantile_rules(catalogue)
         self._whole = {name: _is_whole(catalogue.feature(rule.of)) for name, rule in self._rules.items()}
         self._definitions = {name: definition_of(catalogue, name) for name in self._rules}
@@ -80,6 +98,12 @@ class Merger:
             if held is None or points.version >= held.version:
                 self._newest[points.tag] = points
 
+    def at_once(self, populations: list[Population]) -> list[CutPoints]:
+        """The cut-points that follow right from what was counted."""
+        for population in populations:
+            self.take(population)
+        return self.make()
+
     def make(self, now_s: float = 0.0) -> list[CutPoints]:
         """Cut-points that are to be in force from now on."""
         found = [self._make(tag) for tag in self._rules if self._is_ready(tag, now_s)]
@@ -91,8 +115,8 @@ class Merger:
             return False
         known = list(self._populations[tag].values())
         newest = max((one.at for one in known), default=0)
-        whole = bool(known) and sum(one.at == newest for one in known) == known[0].partitions
-        return whole or now_s - self._since[tag] >= WAIT_S
+        done = [one for one in known if one.at == newest or not self._together]
+        return (bool(done) and len(done) == done[0].partitions) or now_s - self._since[tag] >= WAIT_S
 
     def _make(self, tag: str) -> CutPoints | None:
         del self._since[tag]
@@ -126,19 +150,19 @@ def _is_whole(feature: Feature) -> bool:
 class Followed:
     """Populations and cut-points of an app as the control topic has them; one of all workers merges."""
 
-    def __init__(self, catalogue: Catalogue, group: str) -> None:
-        self.merger = Merger(catalogue)
+    def __init__(self, catalogue: Catalogue, group: str, together: bool = True) -> None:
+        self.merger = Merger(catalogue, together)
         self._group = group
         self._tags = {cut_points_key(group, tag): tag for tag in self.merger.tags}
         self._populations = {f"{population_key(group, tag, 0)[:-1]}": tag for tag in self.merger.tags}
         self._held: dict[str, Cut] = {}
         self._now_s = 0.0
         self._tell: Callable[[Cut], None] | None = None
-        self._put: Callable[[str, bytes | None], None] | None = None
+        self._control: Agreed | None = None
 
-    def follow(self, put: Callable[[str, bytes | None], None], tell: Callable[[Cut], None]) -> None:
-        """Write by `put`, and have `tell` called with all new cut-points."""
-        self._put, self._tell = put, tell
+    def follow(self, control: Agreed, tell: Callable[[Cut], None]) -> None:
+        """Write to `control`, and have `tell` called with all new cut-points."""
+        self._control, self._tell = control, tell
 
     def on_record(self, key: str, value: bytes | None, offset: int) -> None:
         """Take a record of the control topic; what can't be read is left out, and said."""
@@ -178,15 +202,16 @@ class Followed:
     def publish(self, populations: list[Population]) -> None:
         """Tell all workers what partitions of this one counted."""
         for one in populations:
-            if self._put is not None:
-                self._put(population_key(self._group, one.tag, one.partition), msgspec.json.encode(one))
+            if self._control is not None:
+                self._control.put(population_key(self._group, one.tag, one.partition), msgspec.json.encode(one))
 
     def tick(self, merges: bool, now_s: float) -> None:
         """To be called about once a second; `merges` where it is this worker that makes cut-points."""
         self._now_s = now_s
-        for points in self.merger.make(now_s) if merges else ():
-            if self._put is not None:
-                self._put(cut_points_key(self._group, points.tag), msgspec.json.encode(points))
+        if not merges or self._control is None or not self._control.is_caught_up:
+            return
+        for points in self.merger.make(now_s):
+            self._control.put(cut_points_key(self._group, points.tag), msgspec.json.encode(points))
 
 
 def _check(population: Population) -> None:

@@ -58,9 +58,7 @@ class Replay:
         self.records = 0
 
     def _merge(self, populations: list[Population]) -> list[CutPoints]:
-        for population in populations:
-            self.merger.take(population)
-        return self.merger.make()
+        return self.merger.at_once(populations)
 
     def feed(self, records: list[Record]) -> Iterator[Output]:
         """Apply records in the order given."""

@@ -228,7 +228,12 @@ class Task:
         return self.part.wake(WOKEN_AT_ONCE)
 
     def measure(self, cut: Cut) -> None:
-        """Measure by these cut-points from a later step on; the customers are brought up to them slice by slice."""
+        """Measure by these cut-points from a later step on; the customers are brought up to them slice by slice.
+
+        A partition that makes its own needs no others.
+        """
+        if self.part.merger is not None:
+            return
         self._new_cuts.append(cut)
         self.more = True
         self.arrived.set()
@@ -275,7 +280,7 @@ class Task:
         self._emitter.add(output.late)
         self._emitter.add_examples(output.examples)
         self._counters.take(output)
-        if output.populations and self.publish is not None:
+        if output.populations and self.publish is not None and self.part.merger is None:
             self.publish(output.populations)
         for changes in output.written:
             self._say(self._reaching.consider(changes))

@@ -48,7 +48,8 @@ def warm(plan: Plan) -> None:
     part.freeze(plan.catalogue.sources[0].name, AT_MS)
     part.thaw(plan.catalogue.sources[0].name)
     part.wake()
-    part.recut(0, "")
+    if part.census:
+        part.recut(0, "")
     dirty = part.take_dirty()
     Partition(plan, keyed=False).load(dirty.customers, dirty.rows)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from streams.engine.compiling import compiled, inlined
 from streams.engine.layout import MISSING, NEVER, NOW, StoreKind
 from streams.engine.machine import SPARE, run_program
-from streams.engine.quantiles import Cuts, no_cuts, quantile_code
+from streams.engine.quantiles import Cuts, next_cut, no_cuts, quantile_code
 from streams.engine.scoring import next_midnight, score_levels, scored
 from streams.engine.spans import AT, COUNT, FIRST, SLOT, UNTIL, Freeze, Stands, span, stands
 from streams.engine.tables import FeatureKind, Models, RuleKind, Tables, no_models
@@ -306,6 +306,8 @@ def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, r
         if time != MISSING and time != NEVER and time + since.after > at:
             waits = frozen and time + since.after > desk.stands.groups[since.group, UNTIL]
             due = due if waits else min(due, time + since.after)
+    if len(tables.quantiles) > 0:
+        due = min(due, next_cut(tables, desk.cuts, at, row, frozen, desk.stands))
     for index in range(len(ruled)):
         rule = ruled[index]
         code, old = -1, (row[rule.said + 1] >> 4) - 1

@@ -147,6 +147,26 @@ def test_the_merger_waits_for_every_partition_or_a_while() -> None:
     assert (late.version, late.at, late.cuts) == (2, 2_000, [5.0, 6.0, 7.0, 8.0])
 
 
+def test_by_records_times_what_every_partition_counted_last_is_taken() -> None:
+    merger = Merger(loads(CATALOGUE), together=False)
+    merger.take(population([1, 2, 3], 0, 2, at=5_000))
+    assert merger.make() == []
+    merger.take(population([4, 5, 6], 1, 2, at=2_000))
+    (points,) = merger.make()
+    assert (points.at, points.customers) == (5_000, 6)
+
+
+def test_nothing_is_cut_before_control_has_been_read() -> None:
+    topic, worker = Topic(), Followed(loads(CATALOGUE), "g")
+    told, topic.is_caught_up = topic.follow(worker), False
+    worker.publish([population([1, 2, 3, 4, 5])])
+    worker.tick(True, 1.0)
+    assert told == []
+    topic.is_caught_up = True
+    worker.tick(True, 2.0)
+    assert [points.version for points in told] == [1]
+
+
 def test_a_population_that_stays_as_it_is_makes_no_new_cut_points() -> None:
     merger = Merger(loads(CATALOGUE))
     merger.take(population(list(range(1, 51))))
@@ -180,6 +200,7 @@ class Topic:
     def __init__(self) -> None:
         self.records: list[tuple[str, bytes | None]] = []
         self.followers: list[Followed] = []
+        self.is_caught_up = True
 
     def put(self, key: str, value: bytes | None) -> None:
         self.records.append((key, value))
@@ -188,7 +209,7 @@ class Topic:
 
     def follow(self, followed: Followed) -> list[CutPoints]:
         told: list[CutPoints] = []
-        followed.follow(self.put, lambda cut: told.append(cut.points))
+        followed.follow(self, lambda cut: told.append(cut.points))
         for offset, (key, value) in enumerate(self.records):
             followed.on_record(key, value, offset)
         self.followers.append(followed)
