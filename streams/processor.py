@@ -267,7 +267,7 @@ class Partition:
         """Measure by these cut-points; whether all customers are to be brought up to them (`recut`) before others."""
         if not self.census.adopt(points):
             return False
-        self.sayer.status.pop(points.tag, None)
+        self.sayer.measured(points.tag)
         return True
 
     def recut(self, first: int, anchor: str, most: int = _TIMERS) -> Rescored:
@@ -388,7 +388,7 @@ class Partition:
     def measure(self, clock_state: JSON) -> None:
         """Go on with the cut-points of a marker; before its rows are loaded."""
         for tag in self.census.restore(clock_state):
-            self.sayer.status.pop(tag, None)
+            self.sayer.measured(tag)
 
     def restore(self, positions: dict[str, int], clock_state: JSON) -> None:
         """Go on from a marker; the rows are loaded already."""

@@ -55,6 +55,11 @@ class Sayer:
                     self._warming[tag.name] = "warming"
         self.tell()
 
+    def measured(self, tag: str) -> None:
+        """Say of a quantile tag no more that it is `warming`: it has cut-points."""
+        self._warming.pop(tag, None)
+        self.tell()
+
     def tell(self) -> None:
         """Make the status anew: what rests on a frozen source says so, and what has no value yet says that instead."""
         self.status = dict.fromkeys(self._still.status(), "frozen") | self._warming

@@ -225,8 +225,9 @@ class Task:
     def _turn(self) -> Output:
         """Freeze and thaw what is to be, in its order, and bring some more customers up to what flows again."""
         begins, self._begun = not self._begun, True
-        # Rows that were read back may sleep, and must not wake before it is known what is frozen.
-        while self._new_stalls and (begins or not self.part.sleeps):
+        # Rows that were read back may sleep, and must not wake before it is known what is frozen; later all that was
+        # due comes first.
+        while self._new_stalls and (begins or not (self.part.sleeps or self.part.overdue)):
             stall = self._new_stalls.popleft()
             if stall.frozen_ms is None:
                 self.part.thaw(stall.source)

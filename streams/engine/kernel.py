@@ -189,7 +189,10 @@ def _wake(tables: Tables, state: State, out: Out, slot: int) -> None:
         return
     span(tables, row, now, place)
     behind = waited(tables, row, place)
+    choose(out.desk.cuts, slot)
     due = decide(tables, now, row, row32, reals, behind, out.desk)
+    if len(tables.quantiles) > 0:
+        count(tables, state.census, slot, out.desk.registers)
     if behind:
         span_move(tables, row, now, -1, MISSING, place)
         advance(tables, row, row32, now, place)
@@ -260,6 +263,8 @@ def recut(tables: Tables, state: State, out: Out, first: int, end: int, floor: i
     """Bring rows from slot `first` on up to the cut-points in force; as `rescore` in all else."""
     for slot in range(first, end):
         now = state.rows[slot, NOW]
+        if now != MISSING and _room(tables, out) and _sleeps(out, slot):
+            _wake(tables, state, out, slot)
         if now != MISSING and not _room(tables, out):
             return slot
         out.desk.cuts.stale[0] = slot + 1

@@ -8,6 +8,7 @@ import pytest
 
 from schemas.durations import DAY, HOUR, MINUTE
 from schemas.loading import loads
+from schemas.population import CutPoints, definition_of
 from schemas.records import Cause, Change
 from schemas.sources import Incoming
 from schemas.values import iso
@@ -265,3 +266,32 @@ def test_two_sources_freeze_and_thaw_apart(row: Row) -> None:
     assert row.said("buyer")[1:] == [(False, HOUR, Cause.TIME)]
     assert row.said("busy")[1:] == []
     assert set(row.status()) == ON_LOOK
+
+
+CUT = loads("""
+catalogue: cut
+timezone: UTC
+sources:
+  look: {topic: look, key: customer, time: at, allowed_skew: 0s, accept_late: 7d, fields: {page: [home, help]}}
+  pay: {topic: pay, key: customer, time: at, allowed_skew: 0s, fields: {amount: count}}
+features:
+  seen: {source: look, count: true, window: 1h}
+  paid: {source: pay, count: true, window: 1h}
+tags:
+  often: {quantiles: {of: seen, levels: 2, refresh: 1d}}
+  buyer: {when: paid >= 1}
+""")
+
+
+def test_a_quantile_tag_that_waited_is_measured_by_the_cut_points_in_force() -> None:
+    row = Row()
+    row.part = Partition(build(CUT), keyed=False)
+    row.part.adopt_cuts(CutPoints("often", definition_of(CUT, "often"), 1, START, 100, [2.0]))
+    row.note(row.part.recut(0, "often/1").output)
+    row.take("look", 0, 1)
+    assert [new for new, _, _ in row.said("often")] == ["1", "2"]
+    row.freeze("look", 30 * MINUTE)
+    row.take("pay", DAY)
+    assert (row.status(), [new for new, _, _ in row.said("often")]) == ({"often": "frozen"}, ["1", "2"])
+    row.thaw("look")
+    assert (row.status(), row.said("often")[2:]) == ({}, [("1", DAY, Cause.TIME)])
