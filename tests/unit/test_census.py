@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from schemas.loading import loads
@@ -15,6 +16,7 @@ from schemas.sources import Incoming
 from streams import measuring
 from streams.cuts import Cut
 from streams.engine.plan import Plan, build
+from streams.engine.population import buckets_of
 from streams.measuring import Measuring
 from streams.processor import Partition
 from streams.replay import Record, Replay
@@ -175,6 +177,17 @@ def test_a_stable_population_changes_nobody_by_its_cut_points() -> None:
     at = [change.at for change in changes if change.cause.value == "cut-point"]
     assert at
     assert max(at) < "2025-03-24"  # when 30 days are full
+
+
+def test_time_that_passes_without_a_record_brings_a_refresh_with_the_ages_of_that_moment(plan: Plan) -> None:
+    part = shop(plan)
+    assert part.advance(START - 1).populations == []
+    (worth, lately) = part.advance(START + 3 * DAY + 5).populations
+    assert (worth.tag, lately.tag, worth.at, lately.at) == ("worth", "lately", START + 3 * DAY, START + 3 * DAY)
+    assert sum(worth.counts) == sum(lately.counts) == 4
+    assert lately.buckets == sorted(set(buckets_of(np.array([3.0 * DAY - n for n in range(4)])).tolist()))
+    assert worth.buckets == buckets_of(np.array([1_000.0, 2_000.0, 3_000.0, 4_000.0])).tolist()
+    assert part.advance(START + 4 * DAY - 1).populations == []
 
 
 def test_rows_read_back_are_measured_by_the_cut_points_of_their_marker(plan: Plan) -> None:
