@@ -189,12 +189,12 @@ class Worker:
         """Score with a new model, or with none where it was withdrawn."""
         self.counters.scores(model.target, model.snapshot)
         for task in self._tasks.values():
-            task.adopt(model)
+            task.follow(model)
 
     def _measure(self, cut: Cut) -> None:
         """Measure by new cut-points."""
         for task in self._tasks.values():
-            task.measure(cut)
+            task.follow(cut)
 
     async def stop(self) -> None:
         """Finish what is at work, flush, commit and close; what is queued is read again next time.
@@ -273,9 +273,9 @@ class Worker:
         for number, one in recovered.items():
             self._tasks[number] = task = self._begin.task(number, one, behind[number])
             for model in self._models.held():
-                task.adopt(model)
+                task.follow(model)
             for stall in self.silence.held():
-                task.stall(stall)
+                task.follow(stall)
             self._cuts.serve(task)
             self._beside.spawn(self._drive(task))
 

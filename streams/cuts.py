@@ -40,7 +40,7 @@ class Measured(Protocol):
 
     publish: Callable[[list[Population]], None] | None
 
-    def measure(self, cut: Cut) -> None:
+    def follow(self, news: Cut, /) -> None:
         """Measure by these cut-points."""
 
 
@@ -197,7 +197,7 @@ class Followed:
         """Have a partition measure by the cut-points in force, and tell what it counts."""
         task.publish = self.publish
         for cut in self._held.values():
-            task.measure(cut)
+            task.follow(cut)
 
     def publish(self, populations: list[Population]) -> None:
         """Tell all workers what partitions of this one counted."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 from streams.cuts import Cut
@@ -31,11 +29,6 @@ class Measuring:
     def take(self, cut: Cut) -> None:
         """Have these cut-points adopted when it is their turn."""
         self._waiting[cut.points.tag] = cut
-
-    def take_all(self, cuts: Iterable[Cut]) -> None:
-        """The same of several."""
-        for cut in cuts:
-            self.take(cut)
 
     @property
     def at_work(self) -> bool:

@@ -5,8 +5,7 @@ Everything of a partition is here and nothing else is: `streams.app` feeds it fr
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,39 +13,32 @@ from numpy.typing import NDArray
 
 from schemas.learning import ModelSnapshot
 from schemas.population import CutPoints, Population
-from schemas.records import CustomerTags
 from schemas.sources import MISSING, Bad, Incoming, Reason
-from streams.arena import Arena
 from streams.asking import Asker
-from streams.census import PartitionCensus
 from streams.columns import columns_of
-from streams.engine import codec, kernel, scoring
-from streams.engine.apply import Batch, Scratch
+from streams.engine import clock, codec, kernel
+from streams.engine.apply import Batch
 from streams.engine.evaluate import desk
-from streams.engine.explain import Explanation, explain
-from streams.engine.kernel import Out, Status, Verdict
-from streams.engine.layout import NOW
-from streams.engine.machine import SPARE
+from streams.engine.kernel import Status, Verdict
 from streams.engine.plan import Plan
 from streams.engine.tables import no_models
 from streams.intake import Intake
+from streams.lookups import Lookups
 from streams.merge import Merge, Piece, as_given
 from streams.models import take_in
-from streams.output import Dirty, Output, Overview, Rescored
-from streams.say import Anchoring, Sayer
-from streams.standstill import Standstill
-from streams.written import Customers
+from streams.output import Dirty, Output, Rescored
+from streams.say import Anchoring
 
 JSON = dict[str, Any]
 _TOO_MUCH = Bad(0, Reason.OVERFLOW, "", "sums below 2^55 minor units")
-_CHANGES, _TIMERS, _AT_ONCE, _NOTED = 16_384, 10_000, 1_000, 4_096
+_CHANGES, _TIMERS, _NOTED = 16_384, 10_000, 4_096
 _ENDLESS = 2**62
 
 
-class Partition:
+class Partition(Lookups):
     """One partition of one catalogue's job.
 
-    It belongs to one thread; `customer_tags` and `explain` may be asked from another one meanwhile.
+    It belongs to one thread; what `Lookups` has may be asked from another one meanwhile.
 
     Parameters
     ----------
@@ -55,12 +47,9 @@ class Partition:
     """
 
     def __init__(self, plan: Plan, partition: int = 0, partitions: int = 1, keyed: bool = True) -> None:
+        super().__init__(plan)
         catalogue = plan.catalogue
-        self.plan, self.partition, self.partitions, self.keyed = plan, partition, partitions, keyed
-        self._lock = threading.Lock()
-        self.arena = Arena(plan)
-        self._still = Standstill(plan)
-        self.sayer = Sayer(plan, self.arena, self._still)
+        self.partition, self.partitions, self.keyed = partition, partitions, keyed
         self._numbers = {source.name: number for number, source in enumerate(catalogue.sources)}
         # A record without an id is named by its hash, which says so itself.
         self._prefixes = [f"{source.name}:" if source.id else source.name for source in catalogue.sources]
@@ -72,27 +61,13 @@ class Partition:
         self._newest = [MISSING] * len(catalogue.sources)
         self._advanced_ms, self._due_ms = MISSING, MISSING
         self._candidate = ""
-        self._profiles = np.array([plan.rows.newest[s.name] for s in catalogue.sources if s.profile], dtype=np.int64)
         self._empty_codes = plan.rows.empty[plan.tables.rules["said"] + 1] >> 4
-        self.census = PartitionCensus(plan, self.arena)
         self.merger: Callable[[list[Population]], list[CutPoints]] | None = None  # where all customers are here
         self._models = no_models(plan.tables)
         self.models: dict[str, ModelSnapshot] = {}
-        self._out = self._make_out()
-
-    def _make_out(self) -> Out:
-        tables = self.plan.tables
-        names = len(tables.features) + len(self.plan.catalogue.tags)
-        return Out(
-            changes=np.zeros(_CHANGES + len(tables.rules), dtype=kernel.CHANGE),
-            because=np.zeros(_CHANGES * 4 + len(tables.because)),
-            used=np.zeros(2, dtype=np.int64),
-            desk=desk(tables, names, self._models, self._still.freeze, self.census.cuts),
-            notes=scoring.notes(tables, _NOTED),
-            scratch=Scratch(
-                np.full(self.plan.columns + SPARE, np.nan), np.zeros(len(tables.wheres) + 1, dtype=np.bool_)
-            ),
-        )
+        names = len(plan.tables.features) + len(catalogue.tags)
+        space = desk(plan.tables, names, self._models, self._still.freeze, self.census.cuts)
+        self._out = kernel.room_for(plan.tables, plan.columns, _CHANGES, _NOTED, space)
 
     def push(self, source: str, records: Sequence[Incoming]) -> None:
         """Decode a source's next records, in offset order, and queue them; bad ones come out in their turn."""
@@ -174,7 +149,7 @@ class Partition:
                 self._drain(output, anchors)
                 self._count(self.watermark, output, anchors)
         self._count(self.watermark, output, anchors)
-        mark = int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms))
+        mark = int(clock.watermark(self.arena.state.clock, self.plan.skew_ms))
         self._fire(max(mark, self._due_ms), output, anchors, timers)
         self._account(piece, verdict, output)
         return output
@@ -307,7 +282,7 @@ class Partition:
         They are decided as of the time that has passed, by records or by a clock; what is due until then comes before.
         """
         output, end = Output.empty(), min(first + most, len(self.arena))
-        floor = max(int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms)), self._advanced_ms)
+        floor = max(int(clock.watermark(self.arena.state.clock, self.plan.skew_ms)), self._advanced_ms)
         with self._lock:
             self._fire(floor, output, lambda _: [])
             while first < end:
@@ -347,14 +322,14 @@ class Partition:
                     first = kernel.wake(still.tables, self.arena.state, self._out, first, end, still.said_since)
                     self._drain(output, lambda _: [])
                 still.woken(first, len(self.arena))
-                reached = int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms))
+                reached = int(clock.watermark(self.arena.state.clock, self.plan.skew_ms))
                 self._fire(max(reached, self._due_ms), output, lambda _: [], most)
         return output
 
     @property
     def watermark(self) -> int | None:
         """The partition's watermark in ms, None before the first record."""
-        found = int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms))
+        found = int(clock.watermark(self.arena.state.clock, self.plan.skew_ms))
         return None if found == MISSING else found
 
     def event_now(self) -> int:
@@ -417,51 +392,3 @@ class Partition:
             kernel.set_due_of(self._still.tables, self.arena.state, first, len(self.arena), self._out)
             for name, column in self.plan.rows.newest.items():
                 self._reached(self._numbers[name], int(self.arena.state.rows[slots, column].max()))
-
-    def customer_tags(self, customer: str) -> CustomerTags | None:
-        """All that is said about a customer, at the row's now."""
-        slot = self.arena.slots.get(customer)
-        with self._lock:
-            if slot is None or self.arena.state.rows[slot, NOW] == MISSING:
-                return None
-            return next(iter(self.sayer.customers(np.array([slot]))))
-
-    def all_customer_tags(self) -> Iterator[Customers]:
-        """All that is said about every customer, in the order in which they came."""
-        return self._pages(np.flatnonzero(self.arena.state.rows[: len(self.arena), NOW] != MISSING))
-
-    def take_published(self) -> Iterator[Customers]:
-        """What to publish of every customer with a change since the last call."""
-        return self._pages(self.arena.take_changed())
-
-    def _pages(self, slots: NDArray[np.int64]) -> Iterator[Customers]:
-        for first in range(0, len(slots), _AT_ONCE):
-            with self._lock:
-                page = self.sayer.customers(slots[first : first + _AT_ONCE])
-            yield page
-
-    def explain(self, customer: str) -> list[Explanation] | None:
-        """Why the customer has every tag and segment; None for one that is not known."""
-        slot = self.arena.slots.get(customer)
-        if slot is None or self.arena.state.rows[slot, NOW] == MISSING:
-            return None
-        with self._lock:
-            row, cuts, freeze = self.arena.state.rows[slot].copy(), self.census.of_slot(slot), self._still.now()
-        return explain(self.plan, row, cuts, self.census.held, freeze)
-
-    def holds(self, name: str, customer: str) -> bool | None:
-        """What a boolean tag, segment or stored feature says of a customer now; None where that is not known."""
-        slot = self.arena.slots.get(customer)
-        if slot is None or self.arena.state.rows[slot, NOW] == MISSING:
-            return None
-        return self.sayer.holds(name, self.arena.state.rows[slot])
-
-    def profiled_at(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Time of the newest profile record of the customer in each slot; 0 where there is none."""
-        known: NDArray[np.int64] = self.arena.state.rows[np.ix_(slots, self._profiles)].max(axis=1, initial=0)
-        return known
-
-    def overview(self) -> Overview:
-        """How many customers say what."""
-        tags, segments = self.sayer.counts()
-        return Overview(len(self.arena), tags, segments)

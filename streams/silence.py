@@ -33,7 +33,7 @@ class Topic(Protocol):
 class Stalling(Protocol):
     """What freezes: a partition's `streams.task.Task`."""
 
-    def stall(self, stall: Stall) -> None:
+    def follow(self, news: Stall, /) -> None:
         """Freeze a source, or let it flow again."""
 
 
@@ -79,7 +79,7 @@ class Silence:
         self._put.pop(source, None)
         self._held[source] = stall
         for task in self._tasks.values():
-            task.stall(stall)
+            task.follow(stall)
 
     def decide(self, statuses: Sequence[WorkerStatus], now_ms: int, partitions: int | None) -> None:
         """Put what is to change now onto the control topic; nothing before it has been read."""

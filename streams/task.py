@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import Any, TypeVar
@@ -17,17 +16,14 @@ import msgspec
 
 from schemas.catalogue import Source
 from schemas.population import Population
-from schemas.silence import Stall
 from schemas.sources import Incoming
 from schemas.topics import Role, read_from
 from streams.cluster import Cluster
 from streams.config import wall_ms
 from streams.counters import Counters
-from streams.cuts import Cut
 from streams.emit import Emitter
+from streams.following import Following, News
 from streams.lane import Batch, Lane, Place
-from streams.measuring import Measuring
-from streams.models import Model
 from streams.output import Dirty, Output
 from streams.processor import Partition
 from streams.reaching import Reaching, Said
@@ -36,10 +32,8 @@ from streams.tables import Tables
 from streams.written import Changes, Customers
 
 FIRST_ROW_BYTES = 600
-RESCORED_AT_ONCE = 2_048
 TIMERS_AT_ONCE = 1_024
 """How many customers time may change before records have their turn again (P4)."""
-WOKEN_AT_ONCE = 2_048
 T = TypeVar("T")
 
 
@@ -75,13 +69,6 @@ class _State(msgspec.Struct, frozen=True):
     published: Iterator[Customers]
 
 
-class _Rescoring(msgspec.Struct):
-    """Customers being brought up to a model: the next one's slot, and what names the model in changes' ids."""
-
-    anchor: str
-    slot: int = 0
-
-
 class Task:
     """A partition of this worker."""
 
@@ -105,13 +92,8 @@ class Task:
         self._timers = TIMERS_AT_ONCE if reaching.live else None
         self._inbox: list[_Received] = []
         self._head: int | None = None
-        self._new_models: list[Model] = []
-        self._new_stalls: deque[Stall] = deque()
-        self._begun = False
-        self._new_cuts: list[Cut] = []
-        self._measuring = Measuring(part)
+        self._following = Following(part)
         self.publish: Callable[[list[Population]], None] | None = None
-        self._rescoring: deque[_Rescoring] = deque()
         self._unpublished: list[Changes] = []
         self._passed_ms: int | None = None
         self.part, self.number, self._sources, self._emitter = part, number, sources, emitter
@@ -174,20 +156,15 @@ class Task:
         """Merge and apply what can be now; whether anything was. To be called with `busy` held."""
         ended = {source.name: lane.at_end(self._places[source.name]) for source in self._sources}
         inbox, self._inbox = self._inbox, []
-        models, self._new_models = self._new_models, []
-        cuts, self._new_cuts = self._new_cuts, []
-        outputs = await self._in_engine(self._work, inbox, ended, models, cuts)
-        waits = self._rescoring or self._inbox or self._new_stalls or self.part.sleeps or self._measuring.at_work
-        self.more = any(output.more for output in outputs) or bool(waits)
+        outputs = await self._in_engine(self._work, inbox, ended)
+        self.more = any(output.more for output in outputs) or bool(self._inbox) or self._following.at_work
         applied = [self._take(output) for output in outputs]
         self._say(self._reaching.advance(self._head))
         return any(applied)
 
-    def _work(
-        self, inbox: list[_Received], ended: dict[str, bool], models: list[Model], cuts: list[Cut]
-    ) -> list[Output]:
+    def _work(self, inbox: list[_Received], ended: dict[str, bool]) -> list[Output]:
         """What a step does in the engine's thread."""
-        outputs = [self._turn()]
+        outputs = [self._following.turn()]
         for received in inbox:
             self.part.push(received.source, received.records)
         for source, at_end in ended.items():
@@ -196,66 +173,17 @@ class Task:
         stop = self._reaching.stops_at(self.part.head())
         outputs.append(self.part.run(self._run_records, stop, self._timers))
         self._head = self.part.head()
-        for model in models:
-            if model.snapshot is None:
-                self.part.withdraw(model.target)
-            elif self.part.adopt(model.snapshot):
-                self._rescoring.append(_Rescoring(str(model.offset)))
-        if self._rescoring and not self.part.overdue:
-            outputs.append(self._rescore())
-        self._measuring.take_all(cuts)
-        return outputs + self._measuring.step()
+        return outputs + self._following.step()
 
     async def _in_engine(self, call: Callable[..., T], *args: Any) -> T:
         """Call something that touches the partition, while nothing else does."""
         return await asyncio.get_running_loop().run_in_executor(self._engine, call, *args)
 
-    def adopt(self, model: Model) -> None:
-        """Score with this model from the next step on; the customers are brought up to it slice by slice."""
-        self._new_models.append(model)
-        self.more = True
-        self.arrived.set()
-
-    def stall(self, stall: Stall) -> None:
-        """Freeze a source, or let it flow again, from the next step on."""
-        self._new_stalls.append(stall)
-        self.more = True
-        self.arrived.set()
-
-    def _turn(self) -> Output:
-        """Freeze and thaw what is to be, in its order, and bring some more customers up to what flows again."""
-        begins, self._begun = not self._begun, True
-        # Rows that were read back may sleep, and must not wake before it is known what is frozen; later all that was
-        # due comes first.
-        while self._new_stalls and (begins or not (self.part.sleeps or self.part.overdue)):
-            stall = self._new_stalls.popleft()
-            if stall.frozen_ms is None:
-                self.part.thaw(stall.source)
-            else:
-                self.part.freeze(stall.source, stall.frozen_ms)
-        return self.part.wake(WOKEN_AT_ONCE)
-
-    def measure(self, cut: Cut) -> None:
-        """Measure by these cut-points from a later step on; the customers are brought up to them slice by slice.
-
-        A partition that makes its own needs no others.
-        """
-        if self.part.merger is not None:
-            return
-        self._new_cuts.append(cut)
-        self.more = True
-        self.arrived.set()
-
-    def _rescore(self) -> Output:
-        """Bring some more customers up to the models: to the newest, which the older ones' round is left for."""
-        while len(self._rescoring) > 1:
-            self._rescoring.popleft()
-        rescoring = self._rescoring[0]
-        scored = self.part.rescore(rescoring.slot, rescoring.anchor, RESCORED_AT_ONCE)
-        rescoring.slot = scored.next_slot
-        if not scored.more:
-            self._rescoring.popleft()
-        return scored.output
+    def follow(self, news: News) -> None:
+        """Go by what came on `control` from the next step on."""
+        if self._following.take(news):
+            self.more = True
+            self.arrived.set()
 
     def resume(self, said: Iterable[Said]) -> None:
         """Say what was left to be said when the state was written."""
@@ -264,7 +192,7 @@ class Task:
 
     async def advance(self, to_ms: int, lane: Lane) -> None:
         """Let time pass where every source that flows is read to its end. To be called with `busy` held."""
-        if self._new_stalls or self.part.sleeps:
+        if self._following.stalls:
             return
         flowing = [source.name for source in self._sources if source.name not in self.part.frozen]
         if all(lane.at_end(self._places[name]) and not self._queued(name) for name in flowing):

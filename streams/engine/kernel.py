@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from schemas.records import Cause
 from streams.engine.apply import Batch, Scratch, add, advance, match, overflows, replace_profile
+from streams.engine.clock import confirm, watermark
 from streams.engine.compiling import compiled, inlined
 from streams.engine.due import Due, set_due
 from streams.engine.evaluate import EXTRA, Desk, decide, evaluate, read_features
 from streams.engine.layout import MISSING, NEVER, NOW, RING
+from streams.engine.machine import SPARE
 from streams.engine.quantiles import Census, choose, count
-from streams.engine.scoring import Notes, ask, is_asked, is_midnight, note_outcomes, room
+from streams.engine.scoring import Notes, ask, is_asked, is_midnight, note_outcomes, notes, room
 from streams.engine.spans import span, span_move, waited
 from streams.engine.tables import Tables
 
@@ -36,7 +38,6 @@ CHANGE: Final = np.dtype(
         ("because", "i8"),
     ]
 )
-HOUR_MS: Final = 3_600_000
 _EVENT, _TIME, _LATE, _PROFILE, _SCORE, _CUT_POINT = (
     CAUSES.index(c) + 1 for c in (Cause.EVENT, Cause.TIME, Cause.LATE, Cause.PROFILE, Cause.SCORE, Cause.CUT_POINT)
 )
@@ -86,38 +87,24 @@ class Out(NamedTuple):
     notes: Notes
 
 
+def room_for(tables: Tables, columns: int, changes: int, records: int, space: Desk) -> Out:
+    """Room for so many changes, and for the notes of so many records of up to `columns` fields."""
+    return Out(
+        changes=np.zeros(changes + len(tables.rules), dtype=CHANGE),
+        because=np.zeros(changes * 4 + len(tables.because)),
+        used=np.zeros(2, dtype=np.int64),
+        desk=space,
+        notes=notes(tables, records),
+        scratch=Scratch(np.full(columns + SPARE, np.nan), np.zeros(len(tables.wheres) + 1, dtype=np.bool_)),
+    )
+
+
 @inlined
 def _room(tables: Tables, out: Out) -> bool:
     return (
         out.used[0] + len(tables.rules) <= len(out.changes)
         and out.used[1] + len(tables.because) <= len(out.because)
     )  # fmt: skip
-
-
-@inlined
-def watermark(clock: NDArray[np.int64], skew_ms: int) -> int:
-    """The partition's watermark; MISSING before its first record."""
-    return clock[0] - skew_ms if clock[0] != MISSING else MISSING
-
-
-@inlined
-def _confirm(clock: NDArray[np.int64], time: int, slot: int) -> None:
-    """Move the confirmed event time; a jump of over an hour waits for a second customer's record (P9)."""
-    if clock[0] == MISSING:
-        clock[0] = time
-    elif time <= clock[0] + HOUR_MS:
-        clock[0] = max(clock[0], time)
-    elif clock[1] != MISSING and clock[2] != slot:
-        later, later_slot = (time, slot) if time > clock[1] else (clock[1], clock[2])
-        clock[0] = max(clock[0], min(clock[1], time))
-        clock[1], clock[2] = MISSING, -1
-        if later > clock[0] + HOUR_MS:
-            clock[1], clock[2] = later, later_slot
-        else:
-            clock[0] = later
-    else:
-        clock[1] = max(clock[1], time)
-        clock[2] = slot
 
 
 @inlined
@@ -382,7 +369,7 @@ def apply_batch(
             ask(tables, row, slot, at, out.desk.registers, out.notes)
         set_due(state.due, slot, due)
         if time != MISSING:
-            _confirm(state.clock, time, slot)
+            confirm(state.clock, time, slot)
     return len(batch.slot)
 
 

@@ -171,7 +171,7 @@ class Partition:
     def __init__(self) -> None:
         self.told: list[Stall] = []
 
-    def stall(self, stall: Stall) -> None:
+    def follow(self, stall: Stall) -> None:
         self.told.append(stall)
 
 
