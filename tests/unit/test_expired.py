@@ -13,6 +13,7 @@ from streams.counters import Counters
 from streams.engine.plan import build
 from streams.lane import Batch, Place, _Thread
 from streams.processor import Partition
+from streams.reaching import Reaching
 from streams.task import LaneGap, Task
 from tests.live import numbered
 
@@ -32,8 +33,8 @@ def task_at(position: int) -> tuple[Task, Counters]:
     """A task whose state stands at that position of its only source."""
     part, counters = Partition(build(CATALOGUE)), Counters(["web"], 10)
     part.restore({"web": position}, {"confirmed": 0, "candidate": 0, "customer": ""})
-    nobody = cast(Any, None)
-    return Task(part, 0, CATALOGUE.sources, nobody, counters, 100, nobody, nobody), counters
+    nobody, reaching = cast(Any, None), Reaching(CATALOGUE, part, None)
+    return Task(part, 0, CATALOGUE.sources, nobody, counters, 100, reaching, nobody), counters
 
 
 def batch(begin: int, end: int) -> Batch:

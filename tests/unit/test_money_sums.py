@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from schemas.loading import loads
-from schemas.sources import Decoder, Incoming, Reason
+from schemas.sources import MISSING, Decoder, Incoming, Reason
 from streams.engine import kernel
 from streams.engine.apply import Batch
 from streams.engine.kernel import Status, Verdict
@@ -91,7 +91,9 @@ def test_totals_of_ten_million_amounts_are_pythons_integers() -> None:
         )
         verdict, start = Verdict(np.zeros(size, dtype=np.int8), zeros.copy()), 0
         while start < size:
-            start = kernel.apply_batch(PLAN.tables, part.arena.state, batch, verdict, start, PLAN.skew_ms, part._out)
+            start = kernel.apply_batch(
+                PLAN.tables, part.arena.state, batch, verdict, start, PLAN.skew_ms, MISSING, part._out
+            )
             part.sayer.drain(part._out, lambda records: [""] * len(records))
         assert (verdict.status == Status.APPLIED).all()
         for number in range(CUSTOMERS):
