@@ -33,7 +33,7 @@ from streams.emit import producer
 from streams.engine import plan
 from streams.heartbeat import Heartbeat
 from streams.lane import Batch, Lane, Place, Tuning, quiet
-from streams.models import Model, Models
+from streams.model_follower import Model, Models
 from streams.processor import Partition
 from streams.rekey import Rekeyer
 from streams.resuming import said_behind

@@ -13,7 +13,7 @@ import msgspec
 from schemas.silence import Stall
 from streams.cuts import Cut
 from streams.measuring import Measuring
-from streams.models import Model
+from streams.model_follower import Model
 from streams.output import Output
 from streams.processor import Partition
 

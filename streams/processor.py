@@ -25,7 +25,7 @@ from streams.engine.tables import no_models
 from streams.intake import Intake
 from streams.lookups import Lookups
 from streams.merge import Merge, Piece, as_given
-from streams.models import take_in
+from streams.model_follower import take_in
 from streams.output import Dirty, Output, Rescored
 from streams.say import Anchoring
 
