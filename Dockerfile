@@ -13,7 +13,11 @@ COPY pyproject.toml ops/requirements.lock ./
 RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
         > wanted.txt \
     && pip install --quiet --requirement wanted.txt --constraint requirements.lock \
-    && rm wanted.txt requirements.lock
+    && rm wanted.txt requirements.lock \
+    && for package in numba scipy; do \
+        find "$(python -c "import importlib.util as u; print(*u.find_spec('$package').submodule_search_locations)")" \
+            -type d -name tests -prune -exec rm -r {} + || exit 1; \
+    done
 
 COPY README.md LICENSE ./
 COPY schemas schemas

@@ -13,7 +13,7 @@ from schemas.loading import load
 from schemas.problems import CatalogueError
 from schemas.topics import Changelog, Role, topics_of
 from streams.broker import BrokerError
-from streams.commands.running import signalled, unless
+from streams.commands.running import signalled, unless, writable
 from streams.config import Settings, SettingsError, read
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def feed(catalogue: Path, broker: str | None, data_dir: Path | None, customers: 
     except CatalogueError as error:
         click.echo(str(error), err=True)
         raise SystemExit(1) from None
+    writable(settings.data_dir)
     from streams.demo.dataset import bank_of  # late: the bank takes seconds to make
     from streams.demo.live import ForeignRecords
 

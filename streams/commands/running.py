@@ -4,9 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
+
+import click
+
+
+def writable(directory: Path) -> None:
+    """Make sure that state can be kept in that directory, made where it is not there.
+
+    Raises
+    ------
+    click.ClickException
+        It can't.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        who = f" by user {os.getuid()}" if sys.platform != "win32" else ""
+        raise click.ClickException(
+            f"the data directory {directory} can't be written{who} ({error.strerror or error}): change its owner, or "
+            "name another with --data-dir or LIVETAGS_DATA_DIR"
+        ) from None
 
 
 def signalled() -> asyncio.Event:

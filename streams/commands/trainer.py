@@ -15,7 +15,7 @@ from schemas.catalogue import Catalogue
 from schemas.loading import load
 from schemas.problems import CatalogueError
 from streams.beside import Failed
-from streams.commands.running import signalled, unless
+from streams.commands.running import signalled, unless, writable
 from streams.compiled import keep_compiled
 from streams.config import Settings, SettingsError, read
 
@@ -52,6 +52,7 @@ def trainer(catalogue: Path, broker: str | None, data_dir: Path | None, rebuild:
     except CatalogueError as error:
         click.echo(str(error), err=True)
         raise SystemExit(1) from None
+    writable(settings.data_dir)
     keep_compiled(settings.data_dir)
     raise SystemExit(asyncio.run(_run(settings, loaded, rebuild, str(catalogue), as_json)))
 

@@ -16,7 +16,7 @@ from schemas.loading import load
 from schemas.problems import CatalogueError
 from schemas.status import WorkerStatus
 from streams.beside import Failed
-from streams.commands.running import signalled, unless
+from streams.commands.running import signalled, unless, writable
 from streams.compiled import keep_compiled
 from streams.config import Clock, Settings, SettingsError, read
 
@@ -70,6 +70,7 @@ def worker(
     except CatalogueError as error:
         click.echo(str(error), err=True)
         raise SystemExit(1) from None
+    writable(settings.data_dir)
     keep_compiled(settings.data_dir)
     raise SystemExit(asyncio.run(_run(settings, loaded, rebuild, str(catalogue), expect, as_json)))
 

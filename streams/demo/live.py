@@ -105,7 +105,7 @@ class LiveFeed:
             The topics held others before it began.
         """
         there = await self._there()
-        by_ms = self._begin(there)
+        by_ms = self.begin(there)
         partitions = len(next(iter(there.values())))
         feed = Feed(self._dataset, self._catalogue, self._address, partitions, there=there)
         sender, told = producer(self._address, idempotent=True), False
@@ -143,8 +143,19 @@ class LiveFeed:
             for topic in self._found.values()
         }
 
-    def _begin(self, there: dict[str, list[int]]) -> int:
-        """By how much the year is moved, the same at every start with these topics."""
+    def begin(self, there: dict[str, list[int]]) -> int:
+        """By how many milliseconds the year is moved, the same at every start with these topics.
+
+        Parameters
+        ----------
+        there
+            By topic, how many records each partition has had.
+
+        Raises
+        ------
+        ForeignRecords
+            There are some and this is the first start.
+        """
         ids = {topic.name: topic.id for topic in self._found.values()}
         begun = Begun.load(self._directory, ids)
         if begun is None:

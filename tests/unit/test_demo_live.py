@@ -8,10 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from schemas.loading import load
+from streams.cluster import Found
 from streams.demo import DAY_MS
 from streams.demo.dataset import Chunk, Dataset, bank_of, merged_chunks
-from streams.demo.live import AHEAD_MS, WEEK_MS, Begun, moved, shift_ms
+from streams.demo.live import AHEAD_MS, WEEK_MS, Begun, ForeignRecords, LiveFeed, moved, shift_ms
 
+BANK = Path(__file__).parents[2] / "schemas" / "bank.yaml"
 NOW_MS = 1_900_000_000_000
 TIME_FIELD = {"profiles": "updated_at", "transactions": "occurred_at", "app_logs": "at", "outcomes": "at"}
 
@@ -66,3 +69,22 @@ def test_what_was_begun_counts_for_the_same_topics_only(tmp_path: Path) -> None:
     begun.save(tmp_path)
     assert Begun.load(tmp_path, {"a": "1"}) == begun
     assert Begun.load(tmp_path, {"a": "created anew"}) is None
+
+
+def live(dataset: Dataset, directory: Path, topic_id: str, now_ms: int) -> LiveFeed:
+    found = {"profiles": Found("profiles", topic_id, 2)}
+    return LiveFeed(dataset, load(BANK), "nowhere:1", found, directory, lambda: now_ms)
+
+
+def test_a_feed_that_is_started_again_moves_the_year_as_far_as_before(dataset: Dataset, tmp_path: Path) -> None:
+    by_ms = live(dataset, tmp_path, "1", NOW_MS).begin({"profiles": [0, 0]})
+    again = live(dataset, tmp_path, "1", NOW_MS + 30 * DAY_MS)
+    assert again.begin({"profiles": [7, 9]}) == by_ms
+
+
+def test_topics_with_records_of_others_are_refused(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(ForeignRecords, match=r"'profiles' holds records that were not sent from"):
+        live(dataset, tmp_path, "1", NOW_MS).begin({"profiles": [0, 1]})
+    assert live(dataset, tmp_path, "1", NOW_MS).begin({"profiles": [0, 0]}) > 0
+    with pytest.raises(ForeignRecords):
+        live(dataset, tmp_path, "created anew", NOW_MS).begin({"profiles": [0, 1]})
