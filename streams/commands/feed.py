@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from schemas.catalogue import Catalogue
-from schemas.loading import load
-from schemas.problems import CatalogueError
 from schemas.topics import Changelog, Role, topics_of
 from streams.broker import BrokerError
-from streams.commands.running import signalled, unless, writable
-from streams.config import Settings, SettingsError, read
+from streams.commands.running import given, signalled, unless
+from streams.config import Settings
 
 if TYPE_CHECKING:
     from streams.cluster import Found
@@ -35,14 +33,8 @@ def feed(catalogue: Path, broker: str | None, data_dir: Path | None, customers: 
     For trying livetags on a cluster; CATALOGUE needs the sources of schemas/bank.yaml. Started again, it goes on where
     it was. Exit codes: 0 through or stopped, 1 failed, 2 wrong use.
     """
-    try:
-        settings, loaded = read({"broker": broker, "data_dir": data_dir}), load(catalogue)
-    except SettingsError as error:
-        raise click.UsageError(str(error)) from None
-    except CatalogueError as error:
-        click.echo(str(error), err=True)
-        raise SystemExit(1) from None
-    writable(settings.data_dir)
+    found = given(catalogue, {"broker": broker, "data_dir": data_dir})
+    settings, loaded = found.settings, found.catalogue
     from streams.demo.dataset import bank_of  # late: the bank takes seconds to make
     from streams.demo.live import ForeignRecords
 
@@ -51,8 +43,8 @@ def feed(catalogue: Path, broker: str | None, data_dir: Path | None, customers: 
         ready.unlink(missing_ok=True)
         click.echo(f"Preparing the bank's year in {settings.data_dir}, where it is not there yet ...")
         dataset = bank_of(customers, settings.data_dir)
-        found = _topics(settings, loaded, dataset)
-        asyncio.run(_run(settings, loaded, dataset, found, ready))
+        topics = _topics(settings, loaded, dataset)
+        asyncio.run(_run(settings, loaded, dataset, topics, ready))
     except (BrokerError, ForeignRecords, OSError) as error:
         raise click.ClickException(str(error)) from None
     finally:
