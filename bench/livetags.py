@@ -81,6 +81,7 @@ async def measure(job: Job) -> Measured:
     if profiler is not None:
         profiler.disable()
         profiler.dump_stats(job.profile)
+    counts = worker.counters
     if marks.begin is None or marks.end is None:
         raise RuntimeError("nothing was measured: the topics are empty")
     return Measured(
@@ -90,7 +91,10 @@ async def measure(job: Job) -> Measured:
         cpu_s=marks.end.cpu_s - marks.begin.cpu_s,
         whole_cpu_s=moment().cpu_s,
         peak_mb=peak_mb(),
-        flips=worker.counters.changes.total(),
+        flips=counts.changes.total(),
+        others=sum(
+            counted.total() for counted in (counts.questions, counts.answers, counts.outreach, counts.decisions)
+        ),
         stages=dict(watch.seconds),
     )
 

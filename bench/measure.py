@@ -25,6 +25,8 @@ class Measured(msgspec.Struct, frozen=True):
         Its largest resident memory (VmHWM).
     flips
         Changes of tags and segments written.
+    others
+        Questions, answers, outreach requests and decisions written.
     stages
         CPU seconds per part of the work, where asked for.
     """
@@ -36,6 +38,7 @@ class Measured(msgspec.Struct, frozen=True):
     whole_cpu_s: float
     peak_mb: float
     flips: int
+    others: int = 0
     stages: dict[str, float] = {}
 
     @property

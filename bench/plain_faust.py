@@ -2,12 +2,14 @@
 
 `python -m bench.plain_faust JOB` prints a `Measured` as JSON. The agent reads the four topics as JSON, keeps each
 customer's state as a dict in a Table (RocksDB store through rocksdict, changelog topic), computes the catalogue's
-features, tags and segments in Python (`bench.plain_rules`), and sends a record for each flip to the topics that
+features, tags and segments in Python (`bench.plain_rules`), asks the targets' questions and decides about outreach
+(`bench.plain_learning`), and sends a record for each flip, question, answer, request and decision to the topics that
 livetags writes. The producer lingers 50 ms (Faust sends at once by default), to let records share requests.
 
 Left out, though livetags does them: timers (a tag whose window runs empty changes only with the customer's next
-record), late records, duplicates, bad records, the order of records across topics, ids of changes that stay the
-same on a replay, the `customer-tags` topic. Faust delivers at least once; a crash repeats changes.
+record; so do requests that wait for the end of quiet hours, and answers that time gives), late records, duplicates, bad
+records, the order of records across topics, ids of changes that stay the same on a replay, the `customer-tags` topic.
+Faust delivers at least once; a crash repeats changes.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import msgspec
 
 from bench.job import Job
 from bench.measure import Measured, Moment, moment, peak_mb
+from bench.plain_learning import PlainFollowUp
 from bench.plain_rules import PlainJob
 from schemas.topics import Role
 from streams.cluster import Admin
@@ -29,6 +32,13 @@ from streams.cluster import Admin
 LOOK_EVERY_S = 0.01
 STUCK_AFTER_S = 600.0
 EMBEDDED_SESSION_S = 2.0
+WRITTEN = (
+    Role.TAG_CHANGES,
+    Role.SEGMENT_CHANGES,
+    Role.TRAINING_EXAMPLES,
+    Role.OUTREACH,
+    Role.TRIGGER_DECISIONS,
+)
 
 
 class _Progress:
@@ -38,6 +48,7 @@ class _Progress:
         self.begin: Moment | None = None
         self.done = 0
         self.flips = 0
+        self.others = 0
 
 
 def make_app(job: Job, progress: _Progress) -> faust.App:
@@ -62,11 +73,10 @@ def make_app(job: Job, progress: _Progress) -> faust.App:
         **sessions,
     )
     catalogue = job.loaded()
-    plain = PlainJob(catalogue)
+    plain, further = PlainJob(catalogue), PlainFollowUp(catalogue)
     names = {source.topic: source.name for source in catalogue.sources}
     records = app.topic(*names, key_type=str, value_serializer="json")
-    tag_changes = app.topic(f"{job.name}-{Role.TAG_CHANGES.value}", key_type=str, value_serializer="json")
-    segment_changes = app.topic(f"{job.name}-{Role.SEGMENT_CHANGES.value}", key_type=str, value_serializer="json")
+    topics = {role: app.topic(f"{job.name}-{role.value}", key_type=str, value_serializer="json") for role in WRITTEN}
     customers = app.Table("customers", default=dict, key_type=str, partitions=job.partitions)
 
     @app.agent(records)
@@ -75,11 +85,17 @@ def make_app(job: Job, progress: _Progress) -> faust.App:
             if progress.begin is None:
                 progress.begin = moment()
             state = customers[event.key]
-            flips = plain.apply(names[event.message.topic], event.key, event.value, state)
+            source = names[event.message.topic]
+            applied = plain.apply(source, event.key, event.value, state)
+            follow_up = further.apply(source, event.key, applied, state)
             customers[event.key] = state
-            for flip in flips:
-                await (tag_changes if "tag" in flip else segment_changes).send(key=event.key, value=flip)
-            progress.flips += len(flips)
+            for flip in applied.flips:
+                role = Role.TAG_CHANGES if "tag" in flip else Role.SEGMENT_CHANGES
+                await topics[role].send(key=event.key, value=flip)
+            for role, record in follow_up:
+                await topics[role].send(key=event.key, value=record)
+            progress.flips += len(applied.flips)
+            progress.others += len(follow_up)
             progress.done += 1
 
     return app
@@ -108,6 +124,7 @@ async def measure(job: Job) -> Measured:
         whole_cpu_s=end.cpu_s,
         peak_mb=peak_mb(),
         flips=progress.flips,
+        others=progress.others,
     )
     await app.stop()
     return measured

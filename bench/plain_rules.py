@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from operator import add, eq, ge, gt, le, lt, mul, ne, neg, sub
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from schemas import rules
 from schemas.catalogue import Aggregation, Catalogue, Category, Feature, FieldKind, Levels, Segment, Source, Tag, When
@@ -274,6 +274,15 @@ class Said:
         return None
 
 
+class Applied(NamedTuple):
+    """What a record did: changes of tags and segments; and by name what features and tags are now, and its fields."""
+
+    flips: list[Flip]
+    values: Values
+    fields: Values
+    now: int
+
+
 class PlainJob:
     """The catalogue's job on one record at a time."""
 
@@ -287,8 +296,8 @@ class PlainJob:
         self.said = [Said(item) for item in (*items, *catalogue.segments)]
         self._warming = {tag.name: None for tag in tags if tag.waits}
 
-    def apply(self, source: str, customer: str, record: dict[str, Any], state: State) -> list[Flip]:
-        """Change the customer's state by a record; the changes of tags and segments that it brings."""
+    def apply(self, source: str, customer: str, record: dict[str, Any], state: State) -> Applied:
+        """Change the customer's state by a record."""
         reader = self.readers[source]
         time, fields = reader.time(record), reader.values(record)
         remembered, said = state.setdefault("features", {}), state.setdefault("said", {})
@@ -305,7 +314,7 @@ class PlainJob:
             if new != old:
                 said[item.name] = [new, now]
                 flips.append(self._flip(item, customer, old, new, now, values))
-        return flips
+        return Applied(flips, values, fields, now)
 
     def _flip(self, item: Said, customer: str, old: Any, new: Any, now: int, values: Values) -> Flip:
         return {

@@ -42,6 +42,7 @@ class Middle(msgspec.Struct, frozen=True):
     whole_cpu_s_per_million: float
     peak_mb: float
     flips: int
+    others: int
     runs_per_s: list[float]
 
 
@@ -97,6 +98,7 @@ def middle(runs: Sequence[Measured]) -> Middle:
         whole_cpu_s_per_million=median(lambda run: run.whole_cpu_per_million),
         peak_mb=median(lambda run: run.peak_mb),
         flips=runs[0].flips,
+        others=runs[0].others,
         runs_per_s=[run.per_second for run in runs],
     )
 
@@ -144,6 +146,7 @@ def _workers(workers: list[Middle]) -> Table:
     table.add_row("the same, whole process", *(f"{one.whole_cpu_s_per_million:,.1f}" for one in workers))
     table.add_row("peak memory, MB", *(f"{one.peak_mb:,.0f}" for one in workers))
     table.add_row("changes an event", *(f"{one.flips / one.events:.2f}" for one in workers))
+    table.add_row("questions, answers, outreach an event", *(f"{one.others / one.events:.2f}" for one in workers))
     table.add_row("runs (medians)", *(str(one.runs) for one in workers))
     return table
 

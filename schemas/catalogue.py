@@ -119,11 +119,32 @@ class Category(msgspec.Struct, frozen=True, tag=True):
 
 
 class Quantiles(msgspec.Struct, frozen=True, tag=True):
-    """Equal parts of the population by a feature, 1 the lowest."""
+    """Equal parts of the population by a feature, 1 the lowest; a value at a cut-point belongs to the level above.
+
+    Attributes
+    ----------
+    refresh_ms
+        Cut-points are looked at this often, at multiples of it in local time (a day: at midnight).
+    falling
+        Whether small values are the high ones, as for the time since something.
+    population
+        Who is counted and has a level; None: everybody whose feature is known.
+    missing_lowest
+        Whether customers without a value are counted and have level 1; otherwise they have none.
+    least
+        Customers that the population needs to have cut-points.
+    tolerance
+        Cut-points move only when one of them is off by more than this share of itself.
+    """
 
     of: str
     levels: int
     refresh_ms: int
+    falling: bool = False
+    population: Expr | None = None
+    missing_lowest: bool = False
+    least: int = 100
+    tolerance: float = 0.02
 
 
 class Score(msgspec.Struct, frozen=True, tag=True):
@@ -135,7 +156,14 @@ class Score(msgspec.Struct, frozen=True, tag=True):
     margin: float
 
 
-Rule = When | Levels | Category | Quantiles | Score
+class Code(msgspec.Struct, frozen=True, tag=True):
+    """The values of several tags or features in one word, such as 545; missing where one of them is."""
+
+    of: tuple[str, ...]
+    values: tuple[str, ...]
+
+
+Rule = When | Levels | Category | Quantiles | Score | Code
 
 
 class Tag(msgspec.Struct, frozen=True):
@@ -172,8 +200,8 @@ class Tag(msgspec.Struct, frozen=True):
     def waits(self) -> str:
         """Why the tag can't be said yet (`warming`), or an empty text."""
         match self.rule:
-            case Quantiles():
-                return "its population's quantiles are not computed by this version"
+            case Quantiles(least=least):
+                return f"its first cut-points wait for {least:,} customers and a refresh"
             case Score():
                 return "its target's model has yet to be learned: outcomes take their horizon to come"
         return ""

@@ -67,6 +67,34 @@ class ScoreExplanation(msgspec.Struct, frozen=True):
     contributions: list[Contribution]
 
 
+class CutExplanation(msgspec.Struct, frozen=True):
+    """Where the levels of a quantile tag begin.
+
+    Attributes
+    ----------
+    version
+        Of the cut-points, counted from 1.
+    at
+        The refresh that brought them, ISO 8601 in UTC.
+    customers
+        How many customers they divide.
+    unit
+        The feature's.
+    falling
+        Whether a level is for values up to its cut-point; otherwise from it on.
+    cuts
+        As in `customer-tags`: of level 2, of level 3, ...
+    """
+
+    version: int
+    at: str
+    customers: int
+    feature: str
+    unit: Unit
+    falling: bool
+    cuts: list[Value]
+
+
 class Reading(msgspec.Struct, frozen=True):
     """A feature or tag that a rule uses, with the customer's value; `unit` is None of a tag."""
 
@@ -97,6 +125,8 @@ class Explained(msgspec.Struct, frozen=True):
         What the rule uses, as it is now.
     decides
         Which conditions decide, and when it turns by itself; empty where that is not known for sure.
+    cut_points
+        Of a quantile tag that has some.
     """
 
     name: str
@@ -110,6 +140,7 @@ class Explained(msgspec.Struct, frozen=True):
     rule: list[str]
     because: list[Reading]
     decides: list[str]
+    cut_points: CutExplanation | None = None
 
 
 class Dossier(msgspec.Struct, frozen=True):

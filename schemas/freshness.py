@@ -12,7 +12,8 @@ from schemas.status import Clock
 class SourceState(StrEnum):
     """What is the matter with a source, the worst first."""
 
-    UNREAD, UNKNOWN, BEHIND, SILENT, FLOWING = "unread", "unknown", "behind", "silent", "flowing"
+    UNREAD, FROZEN, UNKNOWN, BEHIND = "unread", "frozen", "unknown", "behind"
+    SILENT, FLOWING = "silent", "flowing"
 
 
 class Promise(StrEnum):
@@ -48,7 +49,9 @@ class SourceFreshness(msgspec.Struct, frozen=True):
     promise_s
         The tightest promise of a tag that rests on it, or a minute.
     stall_after_s
-        After how long a silence is worth saying: the catalogue's, or an hour.
+        After how long a silence is worth saying: the catalogue's, or an hour; of open hours only.
+    frozen_at
+        Since when its features stand still, ISO 8601; None where they go on.
     """
 
     name: str
@@ -63,6 +66,7 @@ class SourceFreshness(msgspec.Struct, frozen=True):
     unread: list[int]
     promise_s: float
     stall_after_s: float
+    frozen_at: str | None = None
 
 
 class TagFreshness(msgspec.Struct, frozen=True):
@@ -81,6 +85,8 @@ class TagFreshness(msgspec.Struct, frozen=True):
         Changes that an event made within the last minutes, and those published later than promised.
     p50_s, p99_s
         From event to published change; None without such changes.
+    frozen
+        Whether a source that it rests on is frozen.
     """
 
     name: str
@@ -94,6 +100,7 @@ class TagFreshness(msgspec.Struct, frozen=True):
     over: int
     p50_s: float | None
     p99_s: float | None
+    frozen: bool = False
 
 
 class WorkerFreshness(msgspec.Struct, frozen=True):

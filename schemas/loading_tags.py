@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from schemas import rules
-from schemas.catalogue import Category, Levels, Quantiles, Rule, Score, Segment, Tag, TagKind, Unit, When
-from schemas.document import Map, shape
-from schemas.durations import DAY
+from schemas.catalogue import Category, Code, Levels, Quantiles, Rule, Score, Segment, Tag, TagKind, Unit, When
+from schemas.document import Map
 from schemas.loading_features import Features, circle, feature_meaning
-from schemas.problems import listing, nearest
+from schemas.loading_quantiles import (
+    MOST_CODES,
+    how_many,
+    load_code,
+    load_quantiles,
+    named_feature,
+    parts_of_code,
+    spelt_out,
+)
+from schemas.problems import listing
 from schemas.rules import Expr
-from schemas.typing import NUMERIC, Meaning, Scope, called, check_condition
+from schemas.typing import Meaning, Scope, check_condition
 
-RULES: Final = ("when", "levels", "category", "quantiles", "score")
+RULES: Final = ("when", "levels", "category", "quantiles", "score", "code")
 TAG: Final = ("title", "kind", "owner", "about", "used_for", "freshness", "hold", "margin", *RULES)
 SEGMENT: Final = ("title", "about", "when", "owner", "used_for")
-DEFAULT_KIND: Final = {"score": TagKind.PREDICTED, "quantiles": TagKind.VALUE, "levels": TagKind.LIFECYCLE}
+DEFAULT_KIND: Final = {
+    "score": TagKind.PREDICTED,
+    "quantiles": TagKind.VALUE,
+    "code": TagKind.VALUE,
+    "levels": TagKind.LIFECYCLE,
+}
 
 
 class Tags(NamedTuple):
@@ -39,6 +52,7 @@ def load_tags(top: Map, features: Features, exponent: int) -> Tags:
         if name in known or name in features.broken:
             node.problem(None, f"a feature is named {name!r} too", "a name of its own")
     meanings = {name: _meaning(node, known) for name, node in nodes.items()}
+    meanings |= _meanings_of_codes(nodes, known | {n: m for n, m in meanings.items() if m is not None})
     broken = (*features.broken, *(name for name, meaning in meanings.items() if meaning is None))
     names = {name: meaning for name, meaning in meanings.items() if meaning is not None} | known
     scope = Scope(names, "feature or tag", exponent, broken, {n: s for n, s in segments.items() if n not in names})
@@ -55,8 +69,12 @@ def rests_on(rule: Rule) -> set[str]:
             return {name.name for name in rules.names_in(expr)}
         case Levels(rules=conditions):
             return {name.name for expr in conditions if expr is not None for name in rules.names_in(expr)}
-        case Category(of=of) | Quantiles(of=of):
+        case Category(of=of):
             return {of}
+        case Quantiles(of=of, population=population):
+            return {of} | ({name.name for name in rules.names_in(population)} if population is not None else set())
+        case Code(of=parts):
+            return set(parts)
     return set()
 
 
@@ -97,6 +115,27 @@ def _meaning(node: Map, known: Mapping[str, Meaning]) -> Meaning | None:
     return Meaning(Unit.CATEGORY, of.values) if of and of.unit is Unit.CATEGORY else None
 
 
+def _meanings_of_codes(nodes: Mapping[str, Map], known: Mapping[str, Meaning]) -> dict[str, Meaning | None]:
+    """What codes mean, whose values are those of other tags; codes that lead back to themselves are noted."""
+    waiting = {name: parts_of_code(node) for name, node in nodes.items() if "code" in node}
+    found: dict[str, Meaning | None] = {}
+    while waiting:
+        ready = next((name for name, parts in waiting.items() if not waiting.keys() & set(parts)), None)
+        if ready is None:
+            ring = circle({name: set(parts) & waiting.keys() for name, parts in waiting.items()})
+            nodes[ring[0]].problem("code", "this code rests on itself", "tags that don't lead back here")
+            return found | dict.fromkeys(waiting)
+        found[ready] = _meaning_of_code(waiting.pop(ready), {**known, **{n: m for n, m in found.items() if m}})
+    return found
+
+
+def _meaning_of_code(names: Sequence[str], known: Mapping[str, Meaning]) -> Meaning | None:
+    parts = [known[name] for name in names if name in known and known[name].unit is Unit.CATEGORY]
+    values = [part.values for part in parts]
+    fine = len(parts) == len(names) and parts and how_many(values) <= MOST_CODES
+    return Meaning(Unit.CATEGORY, spelt_out(values)) if fine else None
+
+
 def _tag(name: str, node: Map, scope: Scope, features: Scope, targets: tuple[str, ...]) -> Tag | None:
     node.only(TAG, "a tag")
     given = [key for key in RULES if key in node]
@@ -124,6 +163,8 @@ def _text(how: str, node: Map) -> str:
     value = node.data[how]
     if how == "score":
         return f"probability of {value}: " + ", ".join(f"{k} from {v}" for k, v in node.data["levels"].items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     if isinstance(value, dict):
         return "; ".join(f"{k}: {v}" for k, v in value.items())
     return str(value)
@@ -137,28 +178,13 @@ def _rule(how: str, node: Map, scope: Scope, features: Scope, targets: tuple[str
         case "levels":
             return _levels(node, scope)
         case "category":
-            of = _feature(node, "category", features, (Unit.CATEGORY,))
+            of = named_feature(node, "category", features, (Unit.CATEGORY,))
             return Category(of, features.names[of].values) if of else None
         case "quantiles":
-            return _quantiles(node, features)
+            return load_quantiles(node, features)
+        case "code":
+            return load_code(node, scope)
     return _score(node, targets)
-
-
-def _feature(node: Map, key: str, features: Scope, units: tuple[Unit, ...]) -> str | None:
-    """The name of a feature in one of the units; anything else is noted."""
-    value = node.data[key]
-    if isinstance(value, str) and value in features.names and features.names[value].unit in units:
-        return str(value)
-    if isinstance(value, str) and value in features.broken:
-        return None  # that feature's own mistake is said already
-    fitting = [name for name, meaning in features.names.items() if meaning.unit in units]
-    if isinstance(value, str) and (value in features.names or value in features.elsewhere):
-        said = f"{str(value)!r} is {features.elsewhere.get(value) or called(features.names[value].unit)}"
-    else:
-        said = f"there is no feature {str(value)!r}" if isinstance(value, str) else f"this is {shape(value)}"
-    what = "a feature in numbers" if Unit.COUNT in units else "a feature with words for values"
-    node.problem(key, said, f"{what}: {listing(fitting)}" if fitting else what, nearest(value, fitting))
-    return None
 
 
 def _levels(node: Map, scope: Scope) -> Levels | None:
@@ -187,19 +213,6 @@ def _levels(node: Map, scope: Scope) -> Levels | None:
         if rule is not None:
             conditions.append(rule)
     return Levels(tuple(names), tuple(conditions)) if len(names) == len(conditions) else None
-
-
-def _quantiles(node: Map, features: Scope) -> Quantiles | None:
-    below = node.map("quantiles")
-    if below is None:
-        if node.data["quantiles"] is None:
-            node.problem("quantiles", "quantiles need settings", "{of: a feature, levels: 5, refresh: 1d}")
-        return None
-    below.only(("of", "levels", "refresh"), "quantiles")
-    levels = below.integer("levels", 5, 2, 100)
-    refresh_ms = below.duration("refresh", DAY) or DAY
-    of = _feature(below, "of", features, NUMERIC) if below.require("of", "a feature in numbers") else None
-    return Quantiles(of, levels, refresh_ms) if of else None
 
 
 def _score(node: Map, targets: tuple[str, ...]) -> Score | None:

@@ -279,6 +279,8 @@ class Decoder:
         customers, times, index = list(columns.customers), list(columns.times), list(columns.index)
         for i in removals:
             found = _removal(records[i], self.source, self.zone)
+            if isinstance(found, _Removal) and not TIME_LIMITS[0] <= (found.time or 0) < TIME_LIMITS[1]:
+                found = Fault(Reason.TIME_RANGE, self.source.time, "a time from 1970 to 2199")
             if isinstance(found, Fault):
                 bad.append(Bad(i, Reason(found.reason), found.field, found.expected))
                 continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.catalogue import Catalogue, Category, Levels, Quantiles, Score, Segment, Tag, When
+from schemas.catalogue import Catalogue, Category, Code, Levels, Quantiles, Score, Segment, Tag, When
 from schemas.rule_words import CHINESE, ENGLISH, Vocabulary, duration_in_words, in_words, titled, vocabulary
 
 
@@ -29,8 +29,10 @@ def rule_lines(item: Tag | Segment, catalogue: Catalogue, words: Vocabulary) -> 
             return _levels(item.rule, words)
         case Category(of=of):
             return [words.say("category").format(words.title(of))]
-        case Quantiles(of=of, levels=levels):
-            return [words.say("quantiles").format(words.title(of), levels)]
+        case Quantiles():
+            return _quantiles(item.rule, words)
+        case Code(of=parts):
+            return [words.say("code").format(words.say("comma").join(map(words.title, parts)))]
         case Score():
             return _score(item.rule, catalogue, words)
     raise TypeError(type(item.rule).__name__)
@@ -44,6 +46,14 @@ def _levels(rule: Levels, words: Vocabulary) -> list[str]:
         else:
             lines.append(words.say("next level" if lines else "level").format(name, in_words(condition, words)))
     return lines
+
+
+def _quantiles(rule: Quantiles, words: Vocabulary) -> list[str]:
+    order = words.say("quantiles falling" if rule.falling else "quantiles rising")
+    lines = [words.say("quantiles").format(words.title(rule.of), rule.levels) + order]
+    if rule.population is not None:
+        lines.append(words.say("population").format(in_words(rule.population, words)))
+    return [*lines, words.say("missing lowest")] if rule.missing_lowest else lines
 
 
 def _score(rule: Score, catalogue: Catalogue, words: Vocabulary) -> list[str]:

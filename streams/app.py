@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from aiokafka import AIOKafkaProducer
@@ -27,6 +28,7 @@ from streams.cluster import Cluster, StateRefused, prepare
 from streams.config import Clock, Settings, wall_ms
 from streams.control import Control
 from streams.counters import Counters
+from streams.cuts import FIRST_PARTITION, Cut, Followed
 from streams.emit import producer
 from streams.engine import plan
 from streams.heartbeat import Heartbeat
@@ -34,6 +36,7 @@ from streams.lane import Batch, Lane, Place, Tuning, quiet
 from streams.models import Model, Models
 from streams.processor import Partition
 from streams.resuming import said_behind
+from streams.silence import Silence
 from streams.store import StoreError
 from streams.tables import Tables
 from streams.task import FlushRule, Task
@@ -62,15 +65,24 @@ class Worker:
         What it has done since it started.
     cluster
         What it found on its cluster; set by `start`.
+    silence
+        Which sources are frozen.
+    clock
+        The wall's, UTC ms.
     """
 
-    def __init__(self, settings: Settings, catalogue: Catalogue, *, rebuild: bool, file: str) -> None:
+    def __init__(
+        self, settings: Settings, catalogue: Catalogue, *, rebuild: bool, file: str, clock: Callable[[], int]
+    ) -> None:
         self.settings, self.catalogue = settings, catalogue
         self.plan = plan.build(catalogue)
         ages = Ages.of(catalogue) if settings.clock is Clock.WALL else None
         self.counters = Counters([source.name for source in catalogue.sources], settings.recent, ages)
         self.heartbeat: Heartbeat | None = None
         self._models = Models(catalogue, settings.group(catalogue.name))
+        self.silence = Silence(catalogue, settings.group(catalogue.name))
+        self.clock = clock
+        self._cuts = Followed(catalogue, settings.group(catalogue.name), settings.clock is Clock.WALL)
         self.cluster: Cluster
         self._rebuild, self._file = rebuild, file
         self._sender: AIOKafkaProducer
@@ -136,7 +148,7 @@ class Worker:
         self._opened.callback(self._tables.close)
         engine = ThreadPoolExecutor(1, "livetags-engine")
         self._opened.callback(engine.shutdown)
-        self._begin = Beginning(self.settings, self.plan, self.cluster, self._sender, self.counters, engine)
+        self._begin = Beginning(self.settings, self.plan, self.cluster, self._sender, self.counters, engine, self.clock)
         self._lane = Lane(
             Tuning.of(self.settings, self.settings.group(self.catalogue.name), self.cluster),
             self._positions,
@@ -150,10 +162,14 @@ class Worker:
         """Read what all workers agree on: models, and how far the others are."""
         topic, embedded = self.cluster.named(Role.CONTROL), self.cluster.embedded
         control = Control(self.cluster.address, topic, embedded, self._beside.fail)
-        self.heartbeat = Heartbeat(self, control)
+        self.heartbeat = Heartbeat(self, control, self.clock)
         control.follow(self.heartbeat.statuses.on_record)
         control.follow(self._models.on_record)
         self._models.follow(self._adopt)
+        if self.settings.clock is Clock.WALL:  # the event clock knows no silence
+            self.silence.follow(control, self._tasks)
+        control.follow(self._cuts.on_record)
+        self._cuts.follow(control, self._measure)
         self._opened.push_async_callback(control.stop)
         self._opened.push_async_callback(within, control.drained)
         self._opened.callback(self.heartbeat.stopped)
@@ -169,6 +185,11 @@ class Worker:
         self.counters.scores(model.target, model.snapshot)
         for task in self._tasks.values():
             task.adopt(model)
+
+    def _measure(self, cut: Cut) -> None:
+        """Measure by new cut-points."""
+        for task in self._tasks.values():
+            task.measure(cut)
 
     async def stop(self) -> None:
         """Finish what is at work, flush, commit and close; what is queued is read again next time.
@@ -248,6 +269,9 @@ class Worker:
             self._tasks[number] = task = self._begin.task(number, one, behind[number])
             for model in self._models.held():
                 task.adopt(model)
+            for stall in self.silence.held():
+                task.stall(stall)
+            self._cuts.serve(task)
             self._beside.spawn(self._drive(task))
 
     def _drop(self, numbers: set[int]) -> None:
@@ -312,8 +336,11 @@ class Worker:
                     if self._suspended or self._tasks.get(task.number) is not task:
                         continue
                     if self.settings.clock is Clock.WALL:
-                        await task.advance(wall_ms() - self._skew_ms, self._lane)
+                        await task.advance(self.clock() - self._skew_ms, self._lane)
                     task.observe(self._lane)
+            if 0 in self._tasks and not self._suspended and self.heartbeat is not None:
+                self.silence.decide(self.heartbeat.everyone(), self.clock(), self.cluster.partitions)
+            self._cuts.tick(FIRST_PARTITION in self._tasks, time.monotonic())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._beside.halt.wait(), TICK_S)
 
@@ -328,7 +355,14 @@ class Worker:
         await asyncio.gather(asyncio.to_thread(warm, self.plan), self._lane.app.start())
 
 
-def build(settings: Settings, catalogue: Catalogue, *, rebuild: bool = False, file: str = "CATALOGUE") -> Worker:
+def build(
+    settings: Settings,
+    catalogue: Catalogue,
+    *,
+    rebuild: bool = False,
+    file: str = "CATALOGUE",
+    clock: Callable[[], int] = wall_ms,
+) -> Worker:
     """A worker, wired and not yet started.
 
     Parameters
@@ -337,5 +371,7 @@ def build(settings: Settings, catalogue: Catalogue, *, rebuild: bool = False, fi
         Drop the local state and compute everything anew from the beginning of the sources.
     file
         The catalogue's file as the user named it, for messages that hold a command.
+    clock
+        The wall's, UTC ms.
     """
-    return Worker(settings, catalogue, rebuild=rebuild, file=file)
+    return Worker(settings, catalogue, rebuild=rebuild, file=file, clock=clock)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.engine import due as due_index
+from streams.engine import quantiles
 from streams.engine.kernel import State
 from streams.engine.layout import MISSING, NEVER
 from streams.engine.plan import Plan
@@ -38,6 +39,7 @@ class Arena:
             changed=np.zeros(capacity, dtype=np.bool_),
             said=np.zeros((rules, self._said), dtype=np.int64),
             clock=np.array([MISSING, MISSING, -1], dtype=np.int64),
+            census=quantiles.census(capacity, len(plan.tables.quantiles)),
         )
 
     def __len__(self) -> int:
@@ -112,4 +114,5 @@ class Arena:
             changed=np.concatenate([old.changed, more]),
             said=old.said,
             clock=old.clock,
+            census=quantiles.grow(old.census, capacity),
         )

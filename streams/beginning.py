@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 
 from aiokafka import AIOKafkaProducer
@@ -10,6 +11,7 @@ from schemas.definitions import definition
 from streams.cluster import Cluster
 from streams.config import Clock, Settings, wall_ms
 from streams.counters import Counters
+from streams.cuts import Merger
 from streams.emit import Emitter
 from streams.engine.plan import Plan
 from streams.processor import Partition
@@ -30,8 +32,13 @@ class Beginning:
         sender: AIOKafkaProducer,
         counters: Counters,
         engine: Executor,
+        clock: Callable[[], int] = wall_ms,
     ) -> None:
-        """`engine` runs one thing at a time: partitions are touched there only, once they are at work."""
+        """`engine` runs one thing at a time: partitions are touched there only, once they are at work.
+
+        `clock` is the wall's, UTC ms.
+        """
+        self._clock = clock
         self._settings, self._plan, self._cluster = settings, plan, cluster
         self._sender, self._counters, self._engine = sender, counters, engine
 
@@ -40,14 +47,23 @@ class Beginning:
         catalogue, marker = self._plan.catalogue, recovered.marker
         part = Partition(self._plan, partition=number, partitions=self._cluster.partitions)
         if marker is not None:
+            part.measure(marker.clock)
             part.load(recovered.rows.customers, recovered.rows.rows)
             part.restore(marker.positions, marker.clock)
             part.asker.load(recovered.kept[LABELS])
+        if self._settings.clock is Clock.EVENT and self._cluster.partitions == 1:
+            # All customers are here, and time is their records': so cut-points are those of a replay.
+            merger = Merger(catalogue)
+            for points in part.census.held.values():
+                merger.know(points)
+            part.merger = merger.at_once
         ends = {} if marker is None else marker.outputs
         definitions = {target.name: definition(catalogue, target) for target in catalogue.targets}
         emitter = Emitter(self._sender, self._cluster, number, f"/livetags/{catalogue.name}", ends, definitions)
-        reaching = Reaching(catalogue, part, wall_ms if self._settings.clock is Clock.WALL else None)
-        records = self._settings.run_records
-        task = Task(part, number, catalogue.sources, emitter, self._counters, records, reaching, self._engine)
+        reaching = Reaching(catalogue, part, self._clock if self._settings.clock is Clock.WALL else None)
+        task = Task(
+            part, number, catalogue.sources, emitter, self._counters, self._settings.run_records, reaching,
+            self._engine, self._clock,
+        )  # fmt: skip
         task.resume(reaching.resume(recovered.kept[TRIGGERS], behind))
         return task

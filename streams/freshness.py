@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from schemas import rules
-from schemas.catalogue import Catalogue, Score, Source, Tag
+from schemas.catalogue import Catalogue, Source, Tag
 from schemas.freshness import (
     Freshness,
     Promise,
@@ -20,11 +19,12 @@ from schemas.freshness import (
     WorkerFreshness,
     WorkerState,
 )
-from schemas.loading_tags import rests_on
+from schemas.resting import sources_of
 from schemas.status import Clock, PlaceStatus, TagStatus, WorkerStatus
 from schemas.values import iso
 from streams.ages import BOUNDS_MS
 from streams.histogram import quantile
+from streams.open_hours import silent_until
 
 MISSED_BEATS: Final = 3
 FORGOTTEN_AFTER_MS: Final = 86_400_000
@@ -42,6 +42,7 @@ def report(
     now_ms: int,
     partitions: int | None = None,
     lags: Lags | None = None,
+    frozen: Mapping[str, int] | None = None,
 ) -> Freshness:
     """How fresh sources and tags are.
 
@@ -55,10 +56,12 @@ def report(
         How many every source has, where that is known; else as workers say.
     lags
         The group's, for partitions that no worker speaks for.
+    frozen
+        The frozen sources, and since when (UTC ms).
     """
     known = sorted((one for one in statuses if now_ms - one.at_ms < FORGOTTEN_AFTER_MS), key=lambda one: one.at_ms)
     rests = {tag.name: sources_of(tag, catalogue) for tag in catalogue.tags}
-    read = _Reading(known, now_ms, partitions, lags or {})
+    read = _Reading(known, now_ms, partitions, lags or {}, frozen or {}, catalogue.timezone)
     sources = [read.source(source, _promised_ms(source.name, catalogue, rests)) for source in catalogue.sources]
     by_name = {source.name: source for source in sources}
     counted = _counted([one.tags for one in read.living])
@@ -75,27 +78,6 @@ def state_of(status: WorkerStatus, now_ms: int) -> WorkerState:
     return WorkerState.WORKING if heard else WorkerState.LOST
 
 
-def sources_of(tag: Tag, catalogue: Catalogue) -> tuple[str, ...]:
-    """The sources a tag rests on, through tags, features and targets, in the catalogue's order."""
-    tags = {one.name: one for one in catalogue.tags}
-    features = {one.name: one for one in catalogue.features}
-    targets = {one.name: one for one in catalogue.targets}
-    found, seen, waiting = set[str](), set[str](), [tag.name]
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        if name in features:
-            found.update(features[name].sources)
-            if (compute := features[name].compute) is not None:
-                waiting += [one.name for one in rules.names_in(compute)]
-        else:
-            rule = tags[name].rule
-            waiting += targets[rule.target].features if isinstance(rule, Score) else rests_on(rule)
-    return tuple(source.name for source in catalogue.sources if source.name in found)
-
-
 def _promised_ms(source: str, catalogue: Catalogue, rests: Mapping[str, Sequence[str]]) -> int:
     promises = [tag.freshness_ms for tag in catalogue.tags if tag.freshness_ms and source in rests[tag.name]]
     return min(promises, default=BEHIND_AFTER_MS)
@@ -104,7 +86,16 @@ def _promised_ms(source: str, catalogue: Catalogue, rests: Mapping[str, Sequence
 class _Reading:
     """All statuses at a moment, oldest first, so that a later word on a partition counts."""
 
-    def __init__(self, known: Sequence[WorkerStatus], now_ms: int, partitions: int | None, lags: Lags) -> None:
+    def __init__(
+        self,
+        known: Sequence[WorkerStatus],
+        now_ms: int,
+        partitions: int | None,
+        lags: Lags,
+        frozen: Mapping[str, int],
+        timezone: str,
+    ) -> None:
+        self._frozen, self._timezone = frozen, timezone
         self._known, self._now_ms, self._lags = known, now_ms, lags
         self.living = [one for one in known if state_of(one, now_ms) is WorkerState.WORKING]
         self.clock = known[-1].clock if known else None
@@ -127,11 +118,13 @@ class _Reading:
         lag, waited_ms = self._lag(source.name, held), self._waited(held)
         heard_ms = self._heard_ms(source.name)
         silence_ms, stall_ms = self._silence_ms(heard_ms), source.stall_after_ms or STALL_AFTER_MS
+        frozen_ms = self._frozen.get(source.name)
+        silent = silence_ms is not None and self._is_silent(source, silence_ms, stall_ms)
         newest_ms = max((place.newest_ms for place in told if place.newest_ms is not None), default=None)
         return SourceFreshness(
             name=source.name,
             topic=source.topic,
-            state=self._state(held, waited_ms, promised_ms, silence_ms, stall_ms, heard_ms is None),
+            state=self._state(held, waited_ms, promised_ms, silent, frozen_ms is not None, heard_ms is None),
             newest=None if newest_ms is None else iso(newest_ms),
             age_s=_s(self._age_ms(newest_ms)),
             lag=lag,
@@ -141,7 +134,13 @@ class _Reading:
             unread=self._unread(),
             promise_s=promised_ms / 1000,
             stall_after_s=stall_ms / 1000,
+            frozen_at=None if frozen_ms is None else iso(frozen_ms),
         )
+
+    def _is_silent(self, source: Source, silence_ms: int, stall_ms: int) -> bool:
+        """Whether nothing came for so much of its open hours."""
+        since_ms = self._now_ms - silence_ms
+        return self._now_ms >= silent_until(source, self._timezone, since_ms, stall_ms)
 
     def _unread(self) -> list[int]:
         return sorted(set(range(self._partitions or 0)) - self._held)
@@ -151,17 +150,19 @@ class _Reading:
         held: Sequence[PlaceStatus],
         waited_ms: int | None,
         promised_ms: int,
-        silence_ms: int | None,
-        stall_ms: int,
+        silent: bool,
+        frozen: bool,
         unheard: bool,
     ) -> SourceState:
         if not self._held or self._unread():
             return SourceState.UNREAD
-        if waited_ms is None or silence_ms is None:
+        if frozen:
+            return SourceState.FROZEN
+        if waited_ms is None:
             return SourceState.UNKNOWN
         if waited_ms > promised_ms:
             return SourceState.BEHIND
-        if silence_ms >= stall_ms and all(place.at_end for place in held):
+        if silent and all(place.at_end for place in held):
             return SourceState.SILENT
         return SourceState.UNKNOWN if unheard else SourceState.FLOWING
 
@@ -247,6 +248,7 @@ def _tag(
         over=one.over,
         p50_s=_s(p50_ms),
         p99_s=_s(p99_ms),
+        frozen=any(source.frozen_at is not None for source in sources),
     )
 
 

@@ -6,7 +6,7 @@ merges its tasks' inputs. A source of which nothing is queued is waited for, unl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
@@ -44,6 +44,12 @@ class Merge:
         self._queues: list[list[Run]] = [[] for _ in range(sources)]
         self._ended = [True] * sources
         self._reached = [MISSING] * sources
+        self.taken = [MISSING] * sources
+        """Per source, the place in time of the last record that was taken: none comes before it any more."""
+
+    def go_on(self, taken: Sequence[int]) -> None:
+        """Order records as if those up to these places in time had been taken here."""
+        self.taken, self._reached = list(taken), list(taken)
 
     def push(self, source: int, decoded: Decoded, records: Sequence[Incoming]) -> None:
         """Queue a source's next records; a removal without a time goes with the record before it."""
@@ -86,10 +92,32 @@ class Merge:
         if not runs:
             return None
         piece = _merge(runs, bound, limit)
+        for number, run in runs:
+            if run.done:
+                self.taken[number] = int(run.heads[run.done - 1])
         for queue in self._queues:
             if queue and len(queue[0]) == 0:
                 queue.pop(0)
         return piece
+
+
+def as_given(records: Sequence[tuple[int, Incoming]], decode: Callable[[int, list[Incoming]], Decoded]) -> Piece | None:
+    """Records in the order given, each with its source's number, whatever their times; None where none is good."""
+    given: dict[int, list[Incoming]] = {}
+    order: list[tuple[int, int]] = []
+    for number, record in records:
+        some = given.setdefault(number, [])
+        order.append((number, len(some)))
+        some.append(record)
+    decoded = {number: decode(number, given[number]) for number in sorted(given)}
+    runs = [Run(found, given[number], found.times) for number, found in decoded.items()]
+    places = {number: {int(i): place for place, i in enumerate(found.index)} for number, found in decoded.items()}
+    numbers = list(decoded)
+    good = [(numbers.index(number), places[number][i]) for number, i in order if i in places[number]]
+    if not good:
+        return None
+    both = np.array(good, dtype=np.int64)
+    return Piece(both[:, 0], both[:, 1], runs, numbers)
 
 
 def _merge(runs: list[tuple[int, Run]], bound: tuple[int, int] | None, limit: int) -> Piece:

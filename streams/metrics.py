@@ -7,6 +7,7 @@ Nothing is counted for Prometheus alone: figures are read from the worker's coun
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC
 from enum import StrEnum
 from itertools import accumulate
 from typing import Final
@@ -18,6 +19,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from schemas.freshness import Freshness, SourceState
+from schemas.values import parse_iso
 from streams.ages import BOUNDS_MS
 from streams.counters import Counters, Standing
 
@@ -112,6 +114,16 @@ def _flushes(reading: Reading) -> Samples:
     return (Sample((), Steps(flushes.bounds, flushes.counts, flushes.sum)),)
 
 
+def _frozen(reading: Reading) -> Samples:
+    now_ms = _ms(reading.freshness.at)
+    found = ((one.name, one.frozen_at) for one in reading.freshness.sources)
+    return [Sample((name,), 0.0 if at is None else (now_ms - _ms(at)) / 1000) for name, at in found]
+
+
+def _ms(text: str) -> int:
+    return parse_iso(text, UTC)
+
+
 def _states(reading: Reading) -> Samples:
     return (
         Sample((source.name, state.value), float(source.state is state))
@@ -202,6 +214,10 @@ METRICS: Final[tuple[Declared, ...]] = (
     ),
     Declared(
         "source_state", GAUGE, "", "1 for the state the source is in, 0 for the others.", ("source", "state"), _states,
+    ),
+    Declared(
+        "source_frozen_seconds", GAUGE, "seconds", "How long the source's features have stood still; 0 while it flows.",
+        ("source",), _frozen,
     ),
     Declared(
         "event_to_published_seconds", HISTOGRAM, "seconds",

@@ -9,6 +9,8 @@ import msgspec
 
 from schemas.catalogue import Catalogue
 from schemas.learning import ModelSnapshot, model_key
+from streams.engine.plan import Plan
+from streams.engine.tables import Models as Folded
 
 log = logging.getLogger("livetags")
 
@@ -19,6 +21,27 @@ class Model(msgspec.Struct, frozen=True):
     target: str
     snapshot: ModelSnapshot | None
     offset: int
+
+
+def take_in(plan: Plan, folded: Folded, held: dict[str, ModelSnapshot], snapshot: ModelSnapshot) -> bool:
+    """Fold a model into those that the kernel reads, where it is another one that may be shown; whether it is.
+
+    Parameters
+    ----------
+    held
+        The snapshots in force by target; this one is put among them.
+    """
+    names = [target.name for target in plan.catalogue.targets]
+    if snapshot.target not in names or not snapshot.ready or held.get(snapshot.target) == snapshot:
+        return False
+    index = names.index(snapshot.target)
+    if tuple(snapshot.features) != plan.catalogue.targets[index].features:
+        return False
+    first, end = plan.tables.targets[index][["inputs", "inputs_end"]].tolist()
+    folded.weights[first:end], folded.means[first:end] = snapshot.weights, snapshot.means
+    folded.bias[index], folded.ready[index] = snapshot.bias, True
+    held[snapshot.target] = snapshot
+    return True
 
 
 class Models:

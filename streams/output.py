@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from schemas.learning import Example
+from schemas.population import Population
 from schemas.records import Change, DeadLetter, LateEvent
 from streams.written import Changes
 
@@ -16,6 +17,7 @@ class Output(msgspec.Struct):
     dead: list[DeadLetter]
     late: list[LateEvent]
     examples: list[Example]
+    populations: list[Population]
     applied: int = 0
     duplicates: int = 0
     superseded: int = 0
@@ -24,7 +26,7 @@ class Output(msgspec.Struct):
     @classmethod
     def empty(cls) -> Output:
         """Nothing yet."""
-        return cls([], [], [], [])
+        return cls([], [], [], [], [])
 
     def join(self, other: Output) -> None:
         """Add what came out of a later step."""
@@ -32,6 +34,7 @@ class Output(msgspec.Struct):
         self.dead += other.dead
         self.late += other.late
         self.examples += other.examples
+        self.populations += other.populations
         self.applied += other.applied
         self.duplicates += other.duplicates
         self.superseded += other.superseded

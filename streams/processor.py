@@ -6,18 +6,21 @@ Everything of a partition is here and nothing else is: `streams.app` feeds it fr
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.learning import ModelSnapshot
+from schemas.population import CutPoints, Population
 from schemas.records import CustomerTags, LateEvent
 from schemas.sources import MISSING, Bad, Incoming, Reason
 from schemas.values import iso
 from streams.arena import Arena
 from streams.asking import Asker
+from streams.census import PartitionCensus
+from streams.columns import columns_of
 from streams.engine import codec, kernel, scoring
 from streams.engine.apply import Batch, Scratch
 from streams.engine.evaluate import desk
@@ -28,13 +31,16 @@ from streams.engine.machine import SPARE
 from streams.engine.plan import Plan
 from streams.engine.tables import no_models
 from streams.intake import Intake, readable
-from streams.merge import Merge, Piece, Run
+from streams.merge import Merge, Piece, as_given
+from streams.models import take_in
 from streams.output import Dirty, Output, Overview, Rescored
 from streams.say import Anchoring, Sayer
+from streams.standstill import Standstill
 from streams.written import Customers
 
 JSON = dict[str, Any]
 _CHANGES, _TIMERS, _AT_ONCE, _NOTED = 16_384, 10_000, 1_000, 4_096
+_ENDLESS = 2**62
 
 
 class Partition:
@@ -53,7 +59,8 @@ class Partition:
         self.plan, self.partition, self.partitions, self.keyed = plan, partition, partitions, keyed
         self._lock = threading.Lock()
         self.arena = Arena(plan)
-        self.sayer = Sayer(plan, self.arena)
+        self._still = Standstill(plan)
+        self.sayer = Sayer(plan, self.arena, self._still)
         self._numbers = {source.name: number for number, source in enumerate(catalogue.sources)}
         # A record without an id is named by its hash, which says so itself.
         self._prefixes = [f"{source.name}:" if source.id else source.name for source in catalogue.sources]
@@ -63,9 +70,12 @@ class Partition:
         self._positions: dict[str, int] = {}
         self._passed: dict[str, int] = {}
         self._newest = [MISSING] * len(catalogue.sources)
+        self._advanced_ms, self._due_ms = MISSING, MISSING
         self._candidate = ""
         self._profiles = np.array([plan.rows.newest[s.name] for s in catalogue.sources if s.profile], dtype=np.int64)
         self._empty_codes = plan.rows.empty[plan.tables.rules["said"] + 1] >> 4
+        self.census = PartitionCensus(plan, self.arena)
+        self.merger: Callable[[list[Population]], list[CutPoints]] | None = None  # where all customers are here
         self._models = no_models(plan.tables)
         self.models: dict[str, ModelSnapshot] = {}
         self._out = self._make_out()
@@ -77,7 +87,7 @@ class Partition:
             changes=np.zeros(_CHANGES + len(tables.rules), dtype=kernel.CHANGE),
             because=np.zeros(_CHANGES * 4 + len(tables.because)),
             used=np.zeros(2, dtype=np.int64),
-            desk=desk(tables, names, self._models),
+            desk=desk(tables, names, self._models, self._still.freeze, self.census.cuts),
             notes=scoring.notes(tables, _NOTED),
             scratch=Scratch(
                 np.full(self.plan.columns + SPARE, np.nan), np.zeros(len(tables.wheres) + 1, dtype=np.bool_)
@@ -104,39 +114,35 @@ class Partition:
         """Time of the next record to apply; None where it is not known yet."""
         return self._merge.head()
 
-    def run(self, limit: int = 10_000, before: int | None = None) -> Output:
-        """Merge and apply up to `limit` records of times below `before`, then fire the timers that are due."""
+    def run(self, limit: int = 10_000, before: int | None = None, timers: int | None = None) -> Output:
+        """Merge and apply up to `limit` records of times below `before`, then fire timers that are due.
+
+        Parameters
+        ----------
+        timers
+            How many may fire; None: all. Those of a customer that are left fire before its next record, so that
+            nobody can tell.
+        """
         piece = self._merge.take(limit, before)
         self._positions |= self._passed
         self._passed.clear()
         output = self._begun()
         if piece is not None and len(piece.order):
             with self._lock:
-                output.join(self._apply(piece))
+                output.join(self._apply(piece, timers))
+            output.more = True
+        elif self.overdue:
+            with self._lock:
+                self._fire(self._due_ms, output, lambda _: [], timers)
             output.more = True
         return output
 
-    def feed(self, records: Iterable[tuple[str, Incoming]]) -> Output:
-        """Apply records in the order given, whatever their times: for replays in arrival order."""
-        given: list[list[Incoming]] = [[] for _ in self._numbers]
-        order: list[tuple[int, int]] = []
-        for source, record in records:
-            number = self._numbers[source]
-            order.append((number, len(given[number])))
-            given[number].append(record)
-        runs: dict[int, Run] = {}
-        places: list[dict[int, int]] = [{} for _ in given]
-        for number, some in enumerate(given):
-            if some:
-                decoded = self._intake.decode(number, some)
-                runs[number] = Run(decoded, some, decoded.times)
-                places[number] = {int(index): place for place, index in enumerate(decoded.index)}
-        numbers = {number: i for i, number in enumerate(runs)}
-        good = [(numbers[n], places[n][i]) for n, i in order if i in places[n]]
+    def feed(self, records: Iterable[tuple[str, Incoming]], timers: int | None = None) -> Output:
+        """Apply records in the order given, whatever their times; `timers` as in `run`."""
+        piece = as_given([(self._numbers[source], record) for source, record in records], self._intake.decode)
         output = self._begun()
-        if good:
-            both = np.array(good, dtype=np.int64)
-            output.join(self._apply(Piece(both[:, 0], both[:, 1], list(runs.values()), list(runs))))
+        if piece is not None:
+            output.join(self._apply(piece, timers))
         return output
 
     def _begun(self) -> Output:
@@ -145,7 +151,7 @@ class Partition:
         output.dead = self._intake.take_dead()
         return output
 
-    def _apply(self, piece: Piece) -> Output:
+    def _apply(self, piece: Piece, timers: int | None) -> Output:
         batch, output = self._batch(piece), Output.empty()
         count = len(batch.slot)
         verdict = Verdict(np.zeros(count, dtype=np.int8), np.zeros(count, dtype=np.int64))
@@ -159,38 +165,20 @@ class Partition:
         start = 0
         while start < count:
             start = kernel.apply_batch(
-                self.plan.tables, self.arena.state, batch, verdict, start, self.plan.skew_ms, self._out
+                self._still.tables, self.arena.state, batch, verdict, start, self.plan.skew_ms, self._due_ms, self._out
             )
             if start < count:
                 self._drain(output, anchors)
-        self._fire(int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms)), output, anchors)
+                self._count(self.watermark, output, anchors)
+        self._count(self.watermark, output, anchors)
+        mark = int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms))
+        self._fire(max(mark, self._due_ms), output, anchors, timers)
         self._account(piece, verdict, output)
         return output
 
     def _batch(self, piece: Piece) -> Batch:
         """The merged records as columns, every customer with a slot."""
-        count = len(piece.order)
-        batch = Batch(
-            source=np.array(piece.numbers, dtype=np.int64)[piece.order],
-            slot=np.empty(count, dtype=np.int64),
-            time=np.empty(count, dtype=np.int64),
-            id=np.empty(count, dtype=np.int64),
-            removed=np.zeros(count, dtype=np.bool_),
-            values=np.full((count, self.plan.columns), MISSING, dtype=np.int64),
-            reals=np.empty((0, self.plan.columns)),
-        )
-        for i, run in enumerate(piece.runs):
-            at = np.flatnonzero(piece.order == i)
-            if not len(at):
-                continue
-            if run.slots is None:
-                run.slots = self._give_slots(run.decoded.customers)
-            places, decoded = piece.places[at], run.decoded
-            batch.slot[at] = run.slots[places]
-            batch.time[at], batch.id[at] = decoded.times[places], decoded.id_hashes[places]
-            batch.removed[at] = decoded.removed[places]
-            batch.values[at, : decoded.values.shape[1]] = decoded.values[places]
-        return batch._replace(reals=batch.values.view(np.float64))
+        return columns_of(piece, self.plan.columns, self._give_slots)
 
     def _give_slots(self, customers: list[str]) -> NDArray[np.int64]:
         first = len(self.arena)
@@ -245,38 +233,69 @@ class Partition:
             output.written.append(changes)
         output.examples += self.asker.drain(self._out.notes)
 
-    def _fire(self, limit: int, output: Output, anchors: Anchoring) -> None:
-        """Let everything happen that is due at or before `limit`."""
-        more = True
-        while more:
-            more = kernel.fire_due(self.plan.tables, self.arena.state, self._out, limit, _TIMERS)
+    def _fire(self, limit: int, output: Output, anchors: Anchoring, most: int | None = None) -> None:
+        """Let everything happen that is due at or before `limit`, or the first `most` of it."""
+        more, left = True, _ENDLESS if most is None else most
+        while more and left > 0:
+            more = kernel.fire_due(self._still.tables, self.arena.state, self._out, limit, min(left, _TIMERS))
+            left -= _TIMERS
             self._drain(output, anchors)
+        self._drain(output, anchors)  # what records made, where no timer may fire
+        self._due_ms = limit if more else self._due_ms if self._due_ms > limit else MISSING
         output.examples += self.asker.advance(limit)
 
-    def advance(self, to_ms: int) -> Output:
-        """Let time pass: every timer due at or before `to_ms` fires."""
+    @property
+    def overdue(self) -> bool:
+        """Whether timers are left that were to fire; `run` goes on with them."""
+        return self._due_ms != MISSING
+
+    def advance(self, to_ms: int, timers: int | None = None) -> Output:
+        """Let time pass: timers due at or before `to_ms` fire, up to so many at once; `run` goes on with the rest."""
         output = self._begun()
+        self._advanced_ms = max(self._advanced_ms, to_ms)
         with self._lock:
-            self._fire(to_ms, output, lambda _: [])
+            self._count(to_ms, output, lambda _: [])
+            self._fire(max(to_ms, self._due_ms), output, lambda _: [], timers)
         return output
+
+    def _count(self, reached_ms: int | None, output: Output, anchors: Anchoring) -> None:
+        """Count the customers where a refresh of quantile tags is due."""
+        for refresh in self.census.due(reached_ms):
+            self._fire(refresh.at_ms, output, anchors)
+            found = self.census.populations(refresh, self.partition, self.partitions)
+            output.populations += found
+            for points in [] if self.merger is None else self.merger(found):
+                if self.adopt_cuts(points):
+                    self._recut(0, len(self.arena), f"{points.tag}/{points.version}", refresh.at_ms, output)
+
+    def adopt_cuts(self, points: CutPoints) -> bool:
+        """Measure by these cut-points; whether all customers are to be brought up to them (`recut`) before others."""
+        if not self.census.adopt(points):
+            return False
+        self.sayer.status.pop(points.tag, None)
+        return True
+
+    def recut(self, first: int, anchor: str, most: int = _TIMERS) -> Rescored:
+        """Bring the next customers up to the cut-points in force; `anchor` as of `rescore`."""
+        output, end = self._begun(), min(first + most, len(self.arena))
+        with self._lock:
+            self._recut(first, end, anchor, self.census.reached_ms, output)
+        return Rescored(output, end, end < len(self.arena))
+
+    def _recut(self, first: int, end: int, anchor: str, floor: int, output: Output) -> None:
+        while first < end:
+            first = kernel.recut(self._still.tables, self.arena.state, self._out, first, end, floor)
+            self._drain(output, lambda _: [anchor])
+        if end >= len(self.arena):
+            self.census.settle()
 
     def adopt(self, snapshot: ModelSnapshot) -> bool:
         """Score with this model from now on, where it is another one that may be shown; whether it is.
 
         `rescore` then brings the customers up to it.
         """
-        names = [target.name for target in self.plan.catalogue.targets]
-        held = self.models.get(snapshot.target)
-        if snapshot.target not in names or not snapshot.ready or held == snapshot:
+        if not take_in(self.plan, self._models, self.models, snapshot):
             return False
-        index = names.index(snapshot.target)
-        target = self.plan.catalogue.targets[index]
-        if tuple(snapshot.features) != target.features:
-            return False
-        first, end = self.plan.tables.targets[index][["inputs", "inputs_end"]].tolist()
-        self._models.weights[first:end], self._models.means[first:end] = snapshot.weights, snapshot.means
-        self._models.bias[index], self._models.ready[index] = snapshot.bias, True
-        self.models[snapshot.target] = snapshot
         self.sayer.ready(snapshot.target)
         return True
 
@@ -288,15 +307,54 @@ class Partition:
             self.sayer.ready(target, False)
 
     def rescore(self, first: int, anchor: str, most: int = _TIMERS) -> Rescored:
-        """Decide the scores of the next customers anew; `anchor` is what brought the model, for the changes' ids."""
-        output, end, floor = self._begun(), min(first + most, len(self.arena)), self.watermark
+        """Decide the scores of the next customers anew; `anchor` is what brought the model, for the changes' ids.
+
+        They are decided as of the time that has passed, by records or by a clock; what is due until then comes before.
+        """
+        output, end = self._begun(), min(first + most, len(self.arena))
+        floor = max(int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms)), self._advanced_ms)
         with self._lock:
+            self._fire(floor, output, lambda _: [])
             while first < end:
-                first = kernel.rescore(
-                    self.plan.tables, self.arena.state, self._out, first, end, MISSING if floor is None else floor
-                )
+                first = kernel.rescore(self._still.tables, self.arena.state, self._out, first, end, floor)
                 self._drain(output, lambda _: [anchor])
         return Rescored(output, first, first < len(self.arena))
+
+    @property
+    def frozen(self) -> dict[str, int]:
+        """The frozen sources, and since when (UTC ms)."""
+        return dict(self._still.since)
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether rows are still to be woken; no other source may freeze or thaw before that."""
+        return self._still.asleep is not None
+
+    def freeze(self, source: str, since_ms: int) -> None:
+        """Read a source's features as of then from now on, and let what its time would bring wait (P5)."""
+        with self._lock:
+            if self._still.stop(source, since_ms):
+                self.sayer.tell()
+
+    def thaw(self, source: str) -> None:
+        """Let a frozen source flow again; `wake` then brings the customers up to it."""
+        with self._lock:
+            if self._still.go(source):
+                self.sayer.tell()
+
+    def wake(self, most: int = _TIMERS) -> Output:
+        """Bring the next customers up to the sources that flow again; there may be more then (`sleeps`)."""
+        output, first, still = self._begun(), self._still.asleep, self._still
+        if first is not None:
+            end = min(first + most, len(self.arena))
+            with self._lock:
+                while first < end:
+                    first = kernel.wake(still.tables, self.arena.state, self._out, first, end, still.said_since)
+                    self._drain(output, lambda _: [])
+                still.woken(first, len(self.arena))
+                reached = int(kernel.watermark(self.arena.state.clock, self.plan.skew_ms))
+                self._fire(max(reached, self._due_ms), output, lambda _: [], most)
+        return output
 
     @property
     def watermark(self) -> int | None:
@@ -320,10 +378,21 @@ class Partition:
         return Dirty([self.arena.customers[slot].encode() for slot in slots], rows)
 
     def clock_state(self) -> JSON:
-        """The watermark's state, for the marker."""
+        """How far time and the sources' order have come, for the marker."""
         confirmed, candidate, slot = (int(value) for value in self.arena.state.clock)
         customer = self.arena.customers[slot] if slot >= 0 else self._candidate
-        return {"confirmed": confirmed, "candidate": candidate, "customer": customer}
+        return {
+            "confirmed": confirmed,
+            "candidate": candidate,
+            "customer": customer,
+            "taken": list(self._merge.taken),
+            **self.census.kept(),
+        }
+
+    def measure(self, clock_state: JSON) -> None:
+        """Go on with the cut-points of a marker; before its rows are loaded."""
+        for tag in self.census.restore(clock_state):
+            self.sayer.status.pop(tag, None)
 
     def restore(self, positions: dict[str, int], clock_state: JSON) -> None:
         """Go on from a marker; the rows are loaded already."""
@@ -331,6 +400,8 @@ class Partition:
         slot = self.arena.slots.get(clock_state["customer"], -1)
         self.arena.state.clock[:] = (clock_state["confirmed"], clock_state["candidate"], slot)
         self._candidate = clock_state["customer"]
+        self._merge.go_on(clock_state.get("taken", self._merge.taken))
+        self.census.due(self.watermark)
 
     def load(self, customers: list[bytes], rows: list[bytes]) -> None:
         """Take rows that were written by `take_dirty`; each customer once.
@@ -345,7 +416,8 @@ class Partition:
         self.arena.index()
         if len(slots):
             codec.decode(rows, self.arena.state.rows, slots, self.plan.rows.empty)
-            kernel.set_due_of(self.plan.tables, self.arena.state, first, len(self.arena), self._out)
+            self._still.loaded(self.arena.state.rows[slots])
+            kernel.set_due_of(self._still.tables, self.arena.state, first, len(self.arena), self._out)
             for name, column in self.plan.rows.newest.items():
                 self._reached(self._numbers[name], int(self.arena.state.rows[slots, column].max()))
 
@@ -377,8 +449,8 @@ class Partition:
         if slot is None or self.arena.state.rows[slot, NOW] == MISSING:
             return None
         with self._lock:
-            row = self.arena.state.rows[slot].copy()
-        return explain(self.plan, row)
+            row, cuts, freeze = self.arena.state.rows[slot].copy(), self.census.of_slot(slot), self._still.now()
+        return explain(self.plan, row, cuts, self.census.held, freeze)
 
     def holds(self, name: str, customer: str) -> bool | None:
         """What a boolean tag, segment or stored feature says of a customer now; None where that is not known."""

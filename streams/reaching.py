@@ -39,6 +39,11 @@ class Reaching:
         self._zone = zoneinfo.ZoneInfo(catalogue.timezone)
         self._ends = sorted({one.quiet.end_minute for one in catalogue.triggers if one.quiet is not None})
 
+    @property
+    def live(self) -> bool:
+        """Whether the wall's clock moves time; with the event clock every timer is to have fired before a decision."""
+        return self._wall is not None
+
     def stops_at(self, head: int | None) -> int | None:
         """Where a step that begins at `head` (UTC ms) has to stop, so that the rows stand at that moment."""
         if self._wall is not None or head is None:

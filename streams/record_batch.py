@@ -54,7 +54,8 @@ def pooled(parts: Iterable[bytes | None]) -> Texts:
     else:
         known, nulls = listed, np.zeros(len(listed), dtype=np.int64)  # type: ignore[assignment]  # mypy keeps None
     np.cumsum(np.fromiter(map(len, known), dtype=np.int64, count=len(known)), out=ends[1:])
-    return Texts(np.frombuffer(b"".join(known), dtype=np.uint8), ends[:-1] + nulls, ends[1:])
+    # Not of bytes: arrays that cannot be written to are another type to numba, with kernels of its own to compile.
+    return Texts(np.frombuffer(bytearray().join(known), dtype=np.uint8), ends[:-1] + nulls, ends[1:])
 
 
 _NO_TEXTS: Final = Texts(_NO_BYTES, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from typing import TYPE_CHECKING
 
 import msgspec
 from aiokafka.partitioner import murmur2
 
 from schemas.catalogue import Catalogue
+from schemas.population import CutPoints, Population
 from schemas.records import Change, CustomerTags, DeadLetter, LateEvent
+from schemas.silence import Stall
 from schemas.sources import Incoming
+from streams.cuts import Merger
 from streams.engine.plan import Plan, build
 from streams.output import Output
 from streams.processor import Partition
 from streams.written import Customers
+
+if TYPE_CHECKING:
+    from streams.replay_stalls import EventStalls
 
 
 class Outcome(msgspec.Struct):
@@ -37,13 +43,22 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Replay:
-    """A run over records in arrival order, in one partition or dealt over several by Kafka's partitioner."""
+    """A run over records in arrival order, in one partition or dealt over several by Kafka's partitioner.
+
+    In one partition cut-points of quantile tags are made at each refresh in event time, and are in force from there on.
+    """
 
     def __init__(self, plan: Plan, partitions: int = 1) -> None:
         self.plan = plan
         self.parts = [Partition(plan, number, partitions, keyed=False) for number in range(partitions)]
+        self.merger = Merger(plan.catalogue)
+        if partitions == 1:  # several are cut where the merger of a cluster does it: on its control topic
+            self.parts[0].merger = self._merge
         self._keys = {source.name: source.key for source in plan.catalogue.sources}
         self.records = 0
+
+    def _merge(self, populations: list[Population]) -> list[CutPoints]:
+        return self.merger.at_once(populations)
 
     def feed(self, records: list[Record]) -> Iterator[Output]:
         """Apply records in the order given."""
@@ -72,10 +87,45 @@ class Replay:
         for part in self.parts:
             yield part.advance(to_ms)
 
+    def turn(self, stall: Stall) -> Iterator[Output]:
+        """Freeze a source in every partition, or let it flow again and bring every customer up to it."""
+        for part in self.parts:
+            if stall.frozen_ms is not None:
+                part.freeze(stall.source, stall.frozen_ms)
+            else:
+                part.thaw(stall.source)
+            while part.sleeps:
+                yield part.wake()
+
+    def all(self, records: Iterable[Record | Stall], batch: int) -> Iterator[Output]:
+        """Apply records in the order given, many at once; sources freeze and flow again between them."""
+        some: list[Record] = []
+        for one in records:
+            if isinstance(one, Record):
+                some.append(one)
+                if len(some) < batch:
+                    continue
+            yield from self.feed(some)
+            some = []
+            if isinstance(one, Stall):
+                yield from self.turn(one)
+        yield from self.feed(some)
+
     def customers(self) -> Iterator[Customers]:
         """What is said about every customer, many at a time."""
         for part in self.parts:
             yield from part.all_customer_tags()
+
+
+def driven(
+    replay: Replay, records: Iterable[Record], batch: int, until: int | None, stalls: EventStalls | None
+) -> Iterator[Output]:
+    """All that comes out, as it comes; arguments as of `run`."""
+    yield from replay.all(records if stalls is None else stalls.between(records), batch)
+    if until is not None:
+        for stall in () if stalls is None else stalls.until(until):
+            yield from replay.turn(stall)
+        yield from replay.advance(until)
 
 
 def run(
@@ -85,6 +135,7 @@ def run(
     batch: int = 4096,
     partitions: int = 1,
     until: int | None = None,
+    stalls: EventStalls | None = None,
 ) -> Outcome:
     """Everything that comes out of records in arrival order.
 
@@ -94,6 +145,8 @@ def run(
         How many records are applied at once; what comes out does not depend on it (P1).
     until
         At the end time passes to this moment (UTC ms).
+    stalls
+        Which sources stall; without, none does.
     """
     replay = Replay(build(catalogue), partitions)
     outcome = Outcome([], {}, [], [], Counter())
@@ -107,10 +160,6 @@ def run(
             outcome.counts["duplicates"] += output.duplicates
             outcome.counts["superseded"] += output.superseded
 
-    waiting = iter(records)
-    while some := list(islice(waiting, batch)):
-        note(replay.feed(some))
-    if until is not None:
-        note(replay.advance(until))
+    note(driven(replay, records, batch, until, stalls))
     outcome.customers = {found.customer_id: found for some in replay.customers() for found in some}
     return outcome

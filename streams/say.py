@@ -19,6 +19,7 @@ from streams.engine.kernel import Out
 from streams.engine.layout import MISSING
 from streams.engine.plan import Plan
 from streams.engine.write import Anchors, Page, Reals
+from streams.standstill import Standstill
 from streams.written import Changes, Customers
 
 Anchoring = Callable[[NDArray[np.int64]], list[str]]
@@ -28,28 +29,35 @@ Anchoring = Callable[[NDArray[np.int64]], list[str]]
 class Sayer:
     """Words for what a partition's rows say."""
 
-    def __init__(self, plan: Plan, arena: Arena) -> None:
+    def __init__(self, plan: Plan, arena: Arena, still: Standstill) -> None:
         catalogue = plan.catalogue
+        self._still = still
         self.plan, self.arena, self.words = plan, arena, texts.build(plan)
         inks = self.words.items["ink"].tolist()
         whole = [n for n in range(len(catalogue.features)) if inks[n] in (texts.Ink.WHOLE, texts.Ink.MONEY)]
         self._whole = {n: saying(catalogue.features[n], catalogue.exponent) for n in whole}
         self._features = {feature.name: index for index, feature in enumerate(catalogue.features)}
         self._places = {name: index for index, name in enumerate(plan.said)}
-        self._desk = desk(plan.tables, len(catalogue.features) + len(catalogue.tags))
+        self._desk = desk(plan.tables, len(catalogue.features) + len(catalogue.tags), None, still.freeze)
         self._sinces = np.array([plan.rows.said[name] for name in plan.said], dtype=np.int64)
         self._scratch = write.page(0, 1)
         self._work = write.work_space()
         self._encode = msgspec.json.Encoder().encode
-        self.status = {tag.name: "warming" for tag in catalogue.tags if tag.waits}
+        self._warming = {tag.name: "warming" for tag in catalogue.tags if tag.waits}
+        self.status = dict(self._warming)
 
     def ready(self, target: str, ready: bool = True) -> None:
         """Whether the target's scores are said from now on, or are `warming`."""
         for tag in self.plan.catalogue.tags:
             if isinstance(tag.rule, Score) and tag.rule.target == target:
-                self.status.pop(tag.name, None)
+                self._warming.pop(tag.name, None)
                 if not ready:
-                    self.status[tag.name] = "warming"
+                    self._warming[tag.name] = "warming"
+        self.tell()
+
+    def tell(self) -> None:
+        """Make the status anew: what rests on a frozen source says so, and what has no value yet says that instead."""
+        self.status = dict.fromkeys(self._still.status(), "frozen") | self._warming
 
     def holds(self, name: str, row: NDArray[np.int64]) -> bool | None:
         """What a boolean tag, segment or stored feature says in a row; None where it is missing."""
@@ -122,7 +130,7 @@ class Sayer:
         """All that is said about the customers in these slots, each at its row's now."""
         state, names = self.arena.state, self.arena.names
         values = np.empty((len(slots), self.words.features))
-        read_rows(self.plan.tables, slots, state.rows, state.rows32, state.reals, self._desk, values)
+        read_rows(self._still.tables, slots, state.rows, state.rows32, state.reals, self._desk, values)
         flat, registers = np.empty(values.size), np.empty(values.size, dtype=np.int64)
         found = write.reals_of_customers(self.words, values, flat, registers)
         reals = self._reals(flat[:found], registers[:found])

@@ -16,13 +16,17 @@ from typing import Any, TypeVar
 import msgspec
 
 from schemas.catalogue import Source
+from schemas.population import Population
+from schemas.silence import Stall
 from schemas.sources import Incoming
 from schemas.topics import Role
 from streams.cluster import Cluster
 from streams.config import wall_ms
 from streams.counters import Counters
+from streams.cuts import Cut
 from streams.emit import Emitter
 from streams.lane import Batch, Lane, Place
+from streams.measuring import Measuring
 from streams.models import Model
 from streams.output import Dirty, Output
 from streams.processor import Partition
@@ -33,6 +37,9 @@ from streams.written import Changes, Customers
 
 FIRST_ROW_BYTES = 600
 RESCORED_AT_ONCE = 2_048
+TIMERS_AT_ONCE = 2_048
+"""How many customers time may change before records have their turn again (P4)."""
+WOKEN_AT_ONCE = 2_048
 T = TypeVar("T")
 
 
@@ -88,12 +95,21 @@ class Task:
         run_records: int,
         reaching: Reaching,
         engine: Executor,
+        clock: Callable[[], int] = wall_ms,
     ) -> None:
+        """`clock` is the wall's, UTC ms."""
+        self._clock = clock
         self.busy, self.arrived = asyncio.Lock(), asyncio.Event()
         self._engine, self._reaching = engine, reaching
+        self._timers = TIMERS_AT_ONCE if reaching.live else None
         self._inbox: list[_Received] = []
         self._head: int | None = None
         self._new_models: list[Model] = []
+        self._new_stalls: deque[Stall] = deque()
+        self._begun = False
+        self._new_cuts: list[Cut] = []
+        self._measuring = Measuring(part)
+        self.publish: Callable[[list[Population]], None] | None = None
         self._rescoring: deque[_Rescoring] = deque()
         self._unpublished: list[Changes] = []
         self._passed_ms: int | None = None
@@ -136,7 +152,7 @@ class Task:
                 records = [record for record in records if record.offset >= expected]
             self._inbox.append(_Received(source.name, records))
             if batch.records:
-                self._counters.received(source.name, self.number, batch.records[-1].timestamp, wall_ms())
+                self._counters.received(source.name, self.number, batch.records[-1].timestamp, self._clock())
             self._expected[source.name] = batch.end
             self.more = True
             self.arrived.set()
@@ -151,29 +167,36 @@ class Task:
         ended = {source.name: lane.at_end(self._places[source.name]) for source in self._sources}
         inbox, self._inbox = self._inbox, []
         models, self._new_models = self._new_models, []
-        outputs = await self._in_engine(self._work, inbox, ended, models)
-        self.more = outputs[0].more or bool(self._rescoring) or bool(self._inbox)
+        cuts, self._new_cuts = self._new_cuts, []
+        outputs = await self._in_engine(self._work, inbox, ended, models, cuts)
+        waits = self._rescoring or self._inbox or self._new_stalls or self.part.sleeps or self._measuring.at_work
+        self.more = any(output.more for output in outputs) or bool(waits)
         applied = [self._take(output) for output in outputs]
         self._say(self._reaching.advance(self._head))
         return any(applied)
 
-    def _work(self, inbox: list[_Received], ended: dict[str, bool], models: list[Model]) -> list[Output]:
+    def _work(
+        self, inbox: list[_Received], ended: dict[str, bool], models: list[Model], cuts: list[Cut]
+    ) -> list[Output]:
         """What a step does in the engine's thread."""
+        outputs = [self._turn()]
         for received in inbox:
             self.part.push(received.source, received.records)
         for source, at_end in ended.items():
-            self.part.ended(source, at_end)
+            # Nobody waits for a source that is frozen: what it brings is late anyhow.
+            self.part.ended(source, at_end or source in self.part.frozen)
         stop = self._reaching.stops_at(self.part.head())
-        outputs = [self.part.run(self._run_records, stop)]
+        outputs.append(self.part.run(self._run_records, stop, self._timers))
         self._head = self.part.head()
         for model in models:
             if model.snapshot is None:
                 self.part.withdraw(model.target)
             elif self.part.adopt(model.snapshot):
                 self._rescoring.append(_Rescoring(str(model.offset)))
-        if self._rescoring:
+        if self._rescoring and not self.part.overdue:
             outputs.append(self._rescore())
-        return outputs
+        self._measuring.take_all(cuts)
+        return outputs + self._measuring.step()
 
     async def _in_engine(self, call: Callable[..., T], *args: Any) -> T:
         """Call something that touches the partition, while nothing else does."""
@@ -182,6 +205,35 @@ class Task:
     def adopt(self, model: Model) -> None:
         """Score with this model from the next step on; the customers are brought up to it slice by slice."""
         self._new_models.append(model)
+        self.more = True
+        self.arrived.set()
+
+    def stall(self, stall: Stall) -> None:
+        """Freeze a source, or let it flow again, from the next step on."""
+        self._new_stalls.append(stall)
+        self.more = True
+        self.arrived.set()
+
+    def _turn(self) -> Output:
+        """Freeze and thaw what is to be, in its order, and bring some more customers up to what flows again."""
+        begins, self._begun = not self._begun, True
+        # Rows that were read back may sleep, and must not wake before it is known what is frozen.
+        while self._new_stalls and (begins or not self.part.sleeps):
+            stall = self._new_stalls.popleft()
+            if stall.frozen_ms is None:
+                self.part.thaw(stall.source)
+            else:
+                self.part.freeze(stall.source, stall.frozen_ms)
+        return self.part.wake(WOKEN_AT_ONCE)
+
+    def measure(self, cut: Cut) -> None:
+        """Measure by these cut-points from a later step on; the customers are brought up to them slice by slice.
+
+        A partition that makes its own needs no others.
+        """
+        if self.part.merger is not None:
+            return
+        self._new_cuts.append(cut)
         self.more = True
         self.arrived.set()
 
@@ -202,10 +254,16 @@ class Task:
         self._say(self._reaching.advance())
 
     async def advance(self, to_ms: int, lane: Lane) -> None:
-        """Let time pass where every source is read to its end. To be called with `busy` held."""
-        if all(lane.at_end(self._places[s.name]) and not self._queued(s.name) for s in self._sources):
+        """Let time pass where every source that flows is read to its end. To be called with `busy` held."""
+        if self._new_stalls or self.part.sleeps:
+            return
+        flowing = [source.name for source in self._sources if source.name not in self.part.frozen]
+        if all(lane.at_end(self._places[name]) and not self._queued(name) for name in flowing):
             self._passed_ms = to_ms
-            self._take(await self._in_engine(self.part.advance, to_ms))
+            self._take(await self._in_engine(self.part.advance, to_ms, self._timers))
+            if self.part.overdue:
+                self.more = True
+                self.arrived.set()
 
     def _queued(self, source: str) -> int:
         """Records of a source that are here and not yet applied."""
@@ -221,6 +279,8 @@ class Task:
         self._emitter.add(output.late)
         self._emitter.add_examples(output.examples)
         self._counters.take(output)
+        if output.populations and self.publish is not None and self.part.merger is None:
+            self.publish(output.populations)
         for changes in output.written:
             self._say(self._reaching.consider(changes))
         touched = output.applied + output.superseded + sum(map(len, output.written)) + len(output.examples)
@@ -265,7 +325,7 @@ class Task:
             self._counted[source.name] = done
             self._counters.lag(source.name, self.number, None if behind is None else behind + queued, at_end)
             self._counters.stands(
-                source.name, self.number, self.part.newest(source.name), self._watermark, done, wall_ms()
+                source.name, self.number, self.part.newest(source.name), self._watermark, done, self._clock()
             )
         self._counters.holds(self.number, len(self.part.arena), self.part.arena.timers())
 
@@ -285,7 +345,7 @@ class Task:
         """Note how old changes were when they went out; only those that a record just made tell."""
         for changes in self._unpublished:
             fresh = changes.fresh()
-            self._counters.published(changes.rules[fresh], changes.at[fresh], wall_ms())
+            self._counters.published(changes.rules[fresh], changes.at[fresh], self._clock())
         self._unpublished.clear()
 
     def flush_due(self, rule: FlushRule, now_s: float) -> bool:

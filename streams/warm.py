@@ -12,9 +12,10 @@ from schemas.learning import ModelSnapshot
 from schemas.sources import Incoming
 from streams.engine.plan import Plan
 from streams.processor import Partition
-from streams.record_batch import Frame, of_page
+from streams.record_batch import Frame, events, of_page
 
 CUSTOMER = "-"
+NOBODY = CUSTOMER.encode()
 AT_MS = 1_000
 ROOM = 1_048_576
 LATER_MS = AT_MS + 400 * 86_400_000
@@ -34,6 +35,7 @@ def warm(plan: Plan) -> None:
     for source in plan.catalogue.sources:
         part.push(source.name, [Incoming(msgspec.json.encode(_record(source)))])
     frame = Frame(ROOM)
+    frame.fill(events([NOBODY], [NOBODY], [NOBODY], [AT_MS]), 0)
     for output in (part.run(), part.advance(LATER_MS)):
         for changes in output.written:
             frame.fill(of_page(changes, np.arange(len(changes))), 0)
@@ -43,6 +45,11 @@ def warm(plan: Plan) -> None:
     for target in plan.catalogue.targets:
         part.adopt(_model(target))
     part.rescore(0, "")
+    part.freeze(plan.catalogue.sources[0].name, AT_MS)
+    part.thaw(plan.catalogue.sources[0].name)
+    part.wake()
+    if part.census:
+        part.recut(0, "")
     dirty = part.take_dirty()
     Partition(plan, keyed=False).load(dirty.customers, dirty.rows)
 

@@ -16,7 +16,7 @@ from schemas.status import WorkerStatus
 from schemas.tag_words import rules_in_words
 from schemas.values import iso
 from streams.app import Worker
-from streams.config import Clock, wall_ms
+from streams.config import Clock
 from streams.engine.explain import Explanation
 from streams.engine.explain_score import explain_scores
 from streams.freshness import report
@@ -50,7 +50,7 @@ class WorkerView:
         statuses: Callable[[], Sequence[WorkerStatus]] | None = None,
     ) -> None:
         self._worker, self._expected, self._clock = worker, expected, clock
-        self._member, self._started_ms = member_name(worker.settings), wall_ms()
+        self._member, self._started_ms = member_name(worker.settings), worker.clock()
         self._statuses = statuses or self._own
         self._metrics = WorkerMetrics(lambda: Reading(worker.counters, self.freshness()))
         self._rate = Rate(clock())
@@ -88,10 +88,12 @@ class WorkerView:
 
     def freshness(self) -> Freshness:
         """How fresh sources and tags are, over all workers that it knows of."""
-        return report(self._statuses(), self._worker.catalogue, wall_ms(), partitions_of(self._worker))
+        worker = self._worker
+        frozen = worker.silence.frozen
+        return report(self._statuses(), worker.catalogue, worker.clock(), partitions_of(worker), frozen=frozen)
 
     def _own(self) -> Sequence[WorkerStatus]:
-        return [status_of(self._worker, self._member, self._started_ms, wall_ms())]
+        return [status_of(self._worker, self._member, self._started_ms, self._worker.clock())]
 
     def metrics(self, accept: str) -> Exposed:
         """The worker's metrics for Prometheus, in a format that the `Accept` header allows."""
@@ -157,7 +159,9 @@ class WorkerView:
         return [] if found is None else explain_scores(self._worker.catalogue, self._worker.models, found.features)
 
     def _waits(self, tag: Tag) -> str:
-        """Why a tag can't be said yet; one of a target's scores can as soon as there is a model."""
+        """Why a tag can't be said yet; one can as soon as there is its model, or are its cut-points."""
+        if any(tag.name in part.census.held for part in self._worker.partitions.values()):
+            return ""
         scored = {model.target for model in self._worker.models}
         return "" if isinstance(tag.rule, Score) and tag.rule.target in scored else tag.waits
 
@@ -181,7 +185,7 @@ class WorkerView:
 
     def _now(self) -> int | None:
         """What a source's newest event is compared with: the wall's clock, or the newest event of all."""
-        return wall_ms() if self._worker.settings.clock is Clock.WALL else self._newest()
+        return self._worker.clock() if self._worker.settings.clock is Clock.WALL else self._newest()
 
     def _reached(self) -> float | None:
         """The share of the expected records that were dealt with."""

@@ -4,8 +4,10 @@ failing run ends soon; `pytest --hypothesis-profile=long` searches anew and shri
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from streams.compiled import keep_compiled
@@ -28,3 +30,10 @@ settings.register_profile(
     "long", max_examples=1_000, deadline=None, print_blob=True, suppress_health_check=SLOW_BY_NATURE
 )
 settings.load_profile("short")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many generated cases the engine was held against the oracle in."""
+    comparing = sys.modules.get("tests.comparing")
+    if comparing is not None and comparing.COUNTED:
+        terminalreporter.write_line(f"{len(comparing.COUNTED):,} generated cases: engine and oracle")

@@ -2,38 +2,49 @@
 
 Every customer's applied records are kept, and all that is said about a customer is recomputed from them whenever
 something happens (P1-P4, P8). Nothing is shared with the engine but the catalogue's types and the output's.
-The first half, what a record, a feature and a rule say, is `tests.oracle_rules`.
+The first half, what a record, a feature and a rule say, is `tests.oracle_rules`; when time may change something is
+`tests.oracle_time`, what models say `tests.oracle_scores`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_right, insort
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
 
-from schemas import rules
-from schemas.catalogue import Aggregation, Catalogue, Category, Levels, Segment, Tag, When
+from schemas.catalogue import Catalogue, Category, Code, Levels, Score, Segment, Tag, When
 from schemas.durations import HOUR
+from schemas.learning import ModelSnapshot, Question, question_id
 from schemas.records import Cause, Change, CustomerTags, LateEvent, SegmentChange, TagChange, Value, change_id
 from schemas.rules import Expr
-from tests.oracle_rules import Fact, Record, Unreadable, evaluate, features_of, iso, read, said, tile_leaves
+from tests.oracle_rules import Fact, Record, Unreadable, evaluate, features_of, iso, read, said
+from tests.oracle_scores import Scores, asked
+from tests.oracle_time import Moments, midnight, names_used
 
 REMEMBERED_IDS: Final = 16
 
 
 class OracleOutcome(msgspec.Struct):
-    """What came out: changes in order per customer, everything said at the end, and the events that came too late."""
+    """What came out: changes in order per customer, everything said at the end, and the events that came too late.
+
+    `due` is when each customer's next timer fires (ms), None where none does; `questions` are those to models.
+    """
 
     changes: list[Change]
     customers: dict[str, CustomerTags]
     late: list[LateEvent]
+    due: dict[str, int | None] = {}
+    questions: list[Question] = []
 
 
 class Row(msgspec.Struct):
     """One customer: the applied records in the order they came, what is said now, and since when.
 
-    `said` holds tags and segments; a tag that has no value yet is None.
+    `said` holds tags and segments; a tag that has no value yet is None. `turns` are the moments, sorted, at which time
+    may change what is said, `passed` is until when time has passed since the last record. `asked` is when each target
+    was last asked about.
     """
 
     customer: str
@@ -41,6 +52,9 @@ class Row(msgspec.Struct):
     now: int | None = None
     facts: list[Fact] = []
     since: dict[str, int] = {}
+    turns: list[int] = []
+    passed: int | None = None
+    asked: dict[str, int] = {}
 
     def of(self, source: str) -> list[Fact]:
         """The applied records of a source, in the order they came."""
@@ -86,22 +100,35 @@ def _time(fact: Fact) -> int:
     return fact.time or 0
 
 
-def replay(catalogue: Catalogue, records: Iterable[Record], until: int | None = None) -> OracleOutcome:
+def replay(
+    catalogue: Catalogue,
+    records: Iterable[Record],
+    until: int | None = None,
+    models: Mapping[int, list[ModelSnapshot]] | None = None,
+    passes: Mapping[int, list[int]] | None = None,
+) -> OracleOutcome:
     """What livetags says of these records, applied in this order by one partition.
 
     Parameters
     ----------
     until
         Time passes to this moment (ms) after the last record.
+    models
+        The models that come before the record with this number; their changes bear that number as anchor.
+    passes
+        Moments (ms) to which time passes, as by a clock, before the record with this number and before its models.
     """
-    oracle = Oracle(catalogue)
-    for offset, record in enumerate(records):
-        oracle.receive(record, offset)
-    for limit in (oracle.watermark.ms, until):
-        for row in oracle.rows.values():
-            oracle.pass_time(row, limit)
+    oracle, all_records = Oracle(catalogue), list(records)
+    for number in range(len(all_records) + 1):
+        for moment in (passes or {}).get(number, ()):
+            oracle.pass_all(moment)
+        oracle.adopt((models or {}).get(number, ()), str(number))
+        if number < len(all_records):
+            oracle.receive(all_records[number], number)
+    oracle.pass_all(until)
     customers = {row.customer: oracle.describe(row) for row in oracle.rows.values()}
-    return OracleOutcome(oracle.changes, customers, oracle.late)
+    due = {row.customer: oracle.due(row) for row in oracle.rows.values()}
+    return OracleOutcome(oracle.changes, customers, oracle.late, due, oracle.questions)
 
 
 class Oracle:
@@ -110,11 +137,14 @@ class Oracle:
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self.things: list[Tag | Segment] = [*catalogue.tags, *catalogue.segments]
-        self.durations = _durations(self.things)
+        self.used = {thing.name: names_used(thing) for thing in self.things}
+        self.moments, self.scores = Moments(catalogue), Scores(catalogue)
         self.watermark = Watermark(max(source.allowed_skew_ms for source in catalogue.sources))
         self.rows: dict[str, Row] = {}
         self.changes: list[Change] = []
         self.late: list[LateEvent] = []
+        self.questions: list[Question] = []
+        self.passed: int | None = None
 
     def receive(self, record: Record, offset: int) -> None:
         """One record: dropped, set aside, or applied after the timers due before it (P1)."""
@@ -151,48 +181,98 @@ class Oracle:
         self.pass_time(row, time)
         self.pass_time(row, self.watermark.ms)
         row.facts.append(fact)
+        row.passed = None
+        for moment in self.moments.of(fact):
+            insort(row.turns, moment)
         late = time is not None and row.now is not None and time < row.now
         if time is not None and not late:
             row.now = time
         profile = self.catalogue.source(fact.source).profile
-        self.say(row, row.now or 0, Cause.PROFILE if profile else Cause.LATE if late else Cause.EVENT, fact.anchor)
+        cause = Cause.PROFILE if profile else Cause.LATE if late else Cause.EVENT
+        names = self.say(row, row.now or 0, cause, fact.anchor)
+        if cause is Cause.EVENT:
+            self.ask(row, row.now or 0, names)
         if fact.time is not None:
             self.watermark.see(fact)
 
+    def ask(self, row: Row, at: int, names: Mapping[str, Value]) -> None:
+        """Ask what a model will be asked: about a customer at most every `example_every`."""
+        for target in self.catalogue.targets:
+            last = row.asked.get(target.name)
+            if last is None or at - last >= target.example_every_ms:
+                row.asked[target.name] = at
+                identity = question_id(row.customer, target.name, at)
+                self.questions.append(Question(identity, row.customer, target.name, at, asked(target, names)))
+
+    def adopt(self, models: Iterable[ModelSnapshot], anchor: str) -> None:
+        """Models come into force: every customer is scored as of the time that has passed, or of its own now."""
+        for model in models:
+            self.pass_all(self.passed)
+            if self.scores.adopt(model):
+                moments = [ms for ms in (self.watermark.ms, self.passed) if ms is not None]
+                for row in self.rows.values():
+                    row.passed = max([row.now or 0, *moments])
+                    self.say(row, row.passed, Cause.SCORE, anchor)
+
+    def pass_all(self, until: int | None) -> None:
+        """Time passes for every customer to the watermark, and to `until` (ms)."""
+        if until is not None:
+            self.passed = until if self.passed is None else max(self.passed, until)
+        for limit in (self.watermark.ms, until):
+            for row in self.rows.values():
+                self.pass_time(row, limit)
+
     def pass_time(self, row: Row, limit: int | None) -> None:
         """Every moment up to the limit at which something about the row can change, each at its own time (P4)."""
-        last = row.now
-        while limit is not None and last is not None:
-            due = min((moment for moment in self.moments(row) if last < moment <= limit), default=None)
-            if due is not None:
-                self.say(row, due, Cause.TIME, "")
+        if limit is None or row.now is None:
+            return
+        # What has passed would say the same again, but for midnights, which a later model does not tell anew.
+        last = row.now if row.passed is None else max(row.now, row.passed)
+        while (due := self.next_moment(row, last, limit)) is not None:
+            self.say(row, due, Cause.TIME, "")
             last = due
+        row.passed = limit if row.passed is None else max(row.passed, limit)
 
-    def moments(self, row: Row) -> Iterator[int]:
-        """Moments (ms) at which time alone may change the row; at some of them nothing will."""
+    def next_moment(self, row: Row, last: int, limit: int) -> int | None:
+        """The first moment after `last` and up to `limit` at which time may change something; at some nothing will."""
+        place = bisect_right(row.turns, last)
+        found = row.turns[place : place + 1]
+        found += [
+            row.since[tag.name] + tag.hold_ms for tag in self.catalogue.tags if tag.hold_ms and row.said[tag.name]
+        ]
+        if self.scores:
+            found.append(midnight(last, self.catalogue.offset_ms))
+        return min((moment for moment in found if last < moment <= limit), default=None)
+
+    def due(self, row: Row) -> int | None:
+        """When the row's next timer fires, after all time that has passed; None where none will (P4)."""
+        after = max(row.now or 0, row.passed if row.passed is not None else row.now or 0)
+        found = list(self.moments.due(row.facts, after))
+        names = self.features(row, after) | row.said
         for tag in self.catalogue.tags:
-            if tag.hold_ms and row.said[tag.name]:
-                yield row.since[tag.name] + tag.hold_ms
-        for feature in self.catalogue.features:
-            times = [_time(fact) for fact in row.facts if feature.name in fact.features]
-            if feature.window is not None:
-                yield from (tile_leaves(feature.window, time, self.catalogue.offset_ms) for time in times)
-            elif feature.aggregation in (Aggregation.SINCE_LAST, Aggregation.SINCE_FIRST):
-                # `<` and `>=` change when the duration is reached, `<=` and `>` a millisecond later.
-                durations = self.durations.get(feature.name, ())
-                yield from (time + ms + later for time in times for ms in durations for later in (0, 1))
+            # A held tag whose rule holds anyway does not change when the hold ends.
+            if tag.hold_ms and row.said[tag.name] and isinstance(tag.rule, When):
+                ends = row.since[tag.name] + tag.hold_ms
+                found += [ends] if ends > after and not evaluate(tag.rule.rule, names) else []
+        if self.scores:
+            found.append(midnight(after, self.catalogue.offset_ms))
+        return min(found, default=None)
 
     def unsaid(self) -> dict[str, bool | str | None]:
         """What is said before the first record: every boolean and segment is false, the rest is missing."""
         tags: dict[str, bool | str | None] = {tag.name: False if tag.boolean else None for tag in self.catalogue.tags}
         return tags | {segment.name: False for segment in self.catalogue.segments}
 
-    def say(self, row: Row, at: int, cause: Cause, anchor: str) -> None:
+    def say(self, row: Row, at: int, cause: Cause, anchor: str) -> Mapping[str, Value]:
         """Tags in their order, then segments, at this moment; what differs from what was said is a change.
 
-        A moment of time at which nothing changes leaves the row as it was.
+        A moment of time at which nothing changes leaves the row as it was. The names' values at that moment come out.
         """
         names = self.features(row, at)
+        if cause is not Cause.TIME or at == midnight(at - 1, self.catalogue.offset_ms):
+            names |= {tag.name: self.scored(tag, row, names) for tag in self.catalogue.tags}
+        else:
+            names |= {tag.name: row.said[tag.name] for tag in self.catalogue.tags}
         new: dict[str, bool | str | None] = {}
         for tag in map(self.catalogue.tag, self.catalogue.tag_order):
             names[tag.name] = new[tag.name] = self.tag(tag, row, names, at)
@@ -203,6 +283,12 @@ class Oracle:
                 self.changes.append(self.change(row, name, value, at, cause, anchor, names))
                 row.since[name], row.now = at, at
         row.said |= new
+        return names
+
+    def scored(self, tag: Tag, row: Row, names: Mapping[str, Value]) -> Value:
+        """What a score tag says when it is decided anew; what every other tag says."""
+        before = row.said[tag.name]
+        return self.scores.level(tag.rule, names, before) if isinstance(tag.rule, Score) else before
 
     def features(self, row: Row, now: int) -> dict[str, Value]:
         """Every feature of the row at a moment."""
@@ -222,7 +308,19 @@ class Oracle:
             case Category(of=of):
                 value = names[of]
                 return value if isinstance(value, str) else None
-        return None  # quantiles and scores are `warming`
+            case Score():
+                score = names[tag.name]
+                return score if isinstance(score, str) else None
+            case Code(of=parts):
+                words = [names[part] for part in parts]
+                short = all(len(value) == 1 for part in parts for value in self.values(part))
+                return None if None in words else ("" if short else "-").join(map(str, words))
+        return None  # quantiles are `warming`
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """What a tag or a feature with words for values may say."""
+        features = {feature.name: feature.values for feature in self.catalogue.features}
+        return features[name] if name in features else self.catalogue.tag(name).values
 
     def change(
         self,
@@ -236,7 +334,7 @@ class Oracle:
     ) -> Change:
         """The record of a change, with everything its rule named."""
         thing = next(thing for thing in self.things if thing.name == name)
-        because = {used: self.shown(used, names[used]) for used in _names_used(thing)}
+        because = {used: self.shown(used, names[used]) for used in self.used[name]}
         identity = change_id(row.customer, name, at, cause, anchor)
         rest = (iso(at), cause, self.catalogue.version, because)
         if isinstance(thing, Segment):
@@ -257,45 +355,13 @@ class Oracle:
             tags={tag.name: row.said[tag.name] for tag in self.catalogue.tags},
             segments={s.name: iso(row.since[s.name]) for s in self.catalogue.segments if row.said[s.name]},
             features={name: self.shown(name, value) for name, value in features.items()},
-            status={tag.name: "warming" for tag in self.catalogue.tags if tag.waits},
+            status={tag.name: "warming" for tag in self.catalogue.tags if tag.waits and not self.is_scored(tag)},
         )
+
+    def is_scored(self, tag: Tag) -> bool:
+        """Whether a model decides the tag."""
+        return isinstance(tag.rule, Score) and tag.rule.target in self.scores
 
 
 def _holds(rule: Expr | None, names: Mapping[str, Value]) -> bool:
     return rule is None or bool(evaluate(rule, names))
-
-
-def _conditions(thing: Tag | Segment) -> list[Expr]:
-    match thing:
-        case Segment(rule=rule) | Tag(rule=When(rule=rule)):
-            return [rule]
-        case Tag(rule=Levels(rules=conditions)):
-            return [rule for rule in conditions if rule is not None]
-    return []
-
-
-def _durations(things: Iterable[Tag | Segment]) -> dict[str, set[int]]:
-    """The durations (ms) that rules compare each feature with."""
-    found: dict[str, set[int]] = {}
-
-    def walk(expr: Expr) -> None:
-        match expr:
-            case rules.Compare(left=rules.Name(name=name), right=rules.Duration(ms=ms)):
-                found.setdefault(name, set()).add(ms)
-            case rules.Both(parts=parts) | rules.Either(parts=parts):
-                for part in parts:
-                    walk(part)
-            case rules.Not(of=of) | rules.Known(of=of):
-                walk(of)
-
-    for thing in things:
-        for expr in _conditions(thing):
-            walk(expr)
-    return found
-
-
-def _names_used(thing: Tag | Segment) -> list[str]:
-    """The features and tags that a rule names, in the order of their first appearance."""
-    if isinstance(thing, Tag) and isinstance(thing.rule, Category):
-        return [thing.rule.of]
-    return list(dict.fromkeys(name.name for rule in _conditions(thing) for name in rules.names_in(rule)))

@@ -17,11 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas import rules
-from schemas.catalogue import Aggregation, Catalogue, Feature, Score, Segment, Tag, Target
+from schemas.catalogue import Aggregation, Catalogue, Feature, Quantiles, Score, Segment, Tag, Target
 from schemas.durations import format_duration
 from schemas.loading import load
 from schemas.loading_tags import rests_on
 from schemas.problems import CatalogueError, Problem
+from schemas.rule_text import unparse
 
 PLAIN_WIDTH: Final = 160  # without a terminal nobody says how wide the paper is
 WORD_BYTES: Final = 8
@@ -225,8 +226,21 @@ def _tags(catalogue: Catalogue) -> Table:
     for tag in catalogue.tags:
         under = base(catalogue, _beneath_tag(tag, catalogue))
         status = f"warming: {tag.waits}" if tag.waits else ""
+        status = _cut(tag.rule) if isinstance(tag.rule, Quantiles) else status
         table.add_row(*map(Text, (tag.name, tag.kind.value, tag.owner, str(under), status)))
     return table
+
+
+def _cut(rule: Quantiles) -> str:
+    """Whom a quantile tag divides, how, and when its cut-points move."""
+    parts = "fifths" if rule.levels == 5 else f"{rule.levels} equal parts"
+    who = f"who has {rule.of}" if rule.population is None else f"those for whom {unparse(rule.population)}"
+    order = f"{rule.levels} has the {'smallest' if rule.falling else 'largest'}"
+    missing = "; without a value 1" if rule.missing_lowest else ""
+    return (
+        f"{parts} of {who}, looked at every {format_duration(rule.refresh_ms)}: {order}{missing}; from"
+        f" {rule.least:,} customers on, moved when off by over {rule.tolerance:.0%}"
+    )
 
 
 def _segments(catalogue: Catalogue) -> Table:

@@ -25,13 +25,15 @@ from streams.config import Settings, SettingsError, read, wall_ms
 from streams.control import read_whole
 from streams.freshness import Lags, report
 from streams.group import GroupAdmin
+from streams.silence import Silence
 from streams.statuses import Statuses
 
 READ_WITHIN_S: Final = 20.0
 PLAIN_WIDTH: Final = 140
 STEPS: Final = (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0), ("s", 1.0))
 STYLES: Final[dict[str, str]] = {
-    SourceState.FLOWING: "green", SourceState.SILENT: "yellow", SourceState.BEHIND: "red", SourceState.UNREAD: "red",
+    SourceState.FLOWING: "green", SourceState.SILENT: "yellow", SourceState.FROZEN: "yellow",
+    SourceState.BEHIND: "red", SourceState.UNREAD: "red",
     Promise.KEPT: "green", Promise.MISSED: "red", Promise.NOBODY: "red", "working": "green", "lost": "red",
 }  # fmt: skip
 
@@ -80,7 +82,8 @@ def freshness(catalogue: Path, broker: str | None, app_id: str | None, as_json: 
 def _report(settings: Settings, catalogue: Catalogue) -> Freshness:
     """The report of what the cluster has; blocking."""
     there = _look(settings, catalogue)
-    statuses = Statuses(settings.group(catalogue.name))
+    group = settings.group(catalogue.name)
+    statuses, silence = Statuses(group), Silence(catalogue, group)
     if there.control is not None:
         try:
             whole = asyncio.run(read_whole(settings.broker, there.control, there.embedded, READ_WITHIN_S))
@@ -88,7 +91,8 @@ def _report(settings: Settings, catalogue: Catalogue) -> Freshness:
             raise BrokerError(f"topic {there.control!r} could not be read within {READ_WITHIN_S:.0f} s") from None
         for key, value in whole.items():
             statuses.on_record(key, value)
-    return report(statuses.latest(), catalogue, wall_ms(), there.partitions, there.lags)
+            silence.on_record(key, value)
+    return report(statuses.latest(), catalogue, wall_ms(), there.partitions, there.lags, silence.frozen)
 
 
 def _look(settings: Settings, catalogue: Catalogue) -> _Found:
@@ -140,7 +144,7 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _sources(sources: list[SourceFreshness]) -> Table:
-    table = _table("Sources", "source", "state", "newest event", ">age", ">behind", ">waited", ">silent for", "unread")
+    table = _table("Sources", "source", "state", "newest event", ">age", ">behind", ">waited", ">silent for", "note")
     for one in sources:
         table.add_row(
             one.name,
@@ -150,9 +154,16 @@ def _sources(sources: list[SourceFreshness]) -> Table:
             "?" if one.lag is None else f"{one.lag:,}",
             _for(one.lag_s),
             _for(one.silence_s),
-            f"{len(one.unread)} of {one.partitions} partitions" if one.unread else "",
+            _note(one),
         )
     return table
+
+
+def _note(source: SourceFreshness) -> str:
+    """What is the matter beside its state."""
+    if source.unread:
+        return f"{len(source.unread)} of {source.partitions} partitions unread"
+    return f"read as of {source.frozen_at}" if source.frozen_at else ""
 
 
 def _tags(tags: list[TagFreshness], states: dict[str, SourceState]) -> Table:

@@ -6,7 +6,6 @@ import time
 import zoneinfo
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -94,9 +93,16 @@ class _Writer:
 )
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where the output goes.")
 @click.option("--until", metavar="TIME", help="At the end let time pass to this moment (ISO 8601).")
+@click.option("--stalls", is_flag=True, help="Let sources stall as `stall_after` says, by event time.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def replay(
-    catalogue: Path, mixed: Path | None, named: tuple[str, ...], out: Path, until: str | None, as_json: bool
+    catalogue: Path,
+    mixed: Path | None,
+    named: tuple[str, ...],
+    out: Path,
+    until: str | None,
+    stalls: bool,
+    as_json: bool,
 ) -> None:
     """Run CATALOGUE over files: the same changes, ids included, as over topics.
 
@@ -117,7 +123,7 @@ def replay(
 
     try:
         records = mixed_records(mixed, loaded) if mixed else merged(files, loaded)
-        summary = _run(loaded, records, out, until_ms)
+        summary = _run(loaded, records, out, until_ms, stalls)
     except FileError as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(1) from None
@@ -126,16 +132,16 @@ def replay(
     _print(summary, out, as_json)
 
 
-def _run(catalogue: Catalogue, records: Iterator[Record], out: Path, until_ms: int | None) -> Summary:
+def _run(catalogue: Catalogue, records: Iterator[Record], out: Path, until_ms: int | None, stalls: bool) -> Summary:
     from streams.engine.plan import build
-    from streams.replay import Replay
+    from streams.replay import Replay, driven
+    from streams.replay_stalls import EventStalls
 
     started, run, writer = time.monotonic(), Replay(build(catalogue)), _Writer(out)
-    while some := list(islice(records, BATCH)):
-        writer.take(run.feed(some))
-    if until_ms is not None:
-        writer.take(run.advance(until_ms))
+    writer.take(driven(run, records, BATCH, until_ms, EventStalls(catalogue) if stalls else None))
     writer.close(run)
+    cut_points = list(run.parts[0].census.held.values())
+    (out / "cut-points.json").write_bytes(msgspec.json.format(msgspec.json.encode(cut_points)))
     overview = run.parts[0].overview()
     return Summary(
         catalogue=catalogue.name,

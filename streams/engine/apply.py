@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.engine.compiling import inlined
-from streams.engine.evaluate import FIRST, NEW, OLD, SLOT, Halves, Words, tile_of
+from streams.engine.evaluate import Halves, Words
 from streams.engine.layout import MISSING, NOW, StoreKind
 from streams.engine.machine import run_program
+from streams.engine.spans import FIRST, NEW, OLD, SLOT, Stands, note_stands, tile_of
 from streams.engine.tables import Tables
 
 SUM_LIMIT: Final = 2**62 // 128
@@ -42,17 +43,20 @@ class Scratch(NamedTuple):
 
 
 @inlined
-def advance(tables: Tables, row: Words, row32: Halves, to: int, spans: Words) -> None:
-    """Clear the tiles that come into the windows as the row's now moves to `to`; `spans` are those of the move."""
+def advance(tables: Tables, row: Words, row32: Halves, to: int, place: Stands) -> None:
+    """Clear the tiles that come into the windows as the row's now moves to `to`; `place` is that of the move."""
     row[NOW] = to
+    spans = place.spans
+    if place.freeze.on[0] != 0:
+        note_stands(tables, row, place)
     for index in range(len(tables.windows)):
         old, new = spans[index, OLD], spans[index, NEW]
         if new > old:
             window = tables.windows[index]
             count = min(new - old, window.tiles)
             slot = (new - count + 1) % window.tiles
-            for place in range(window.stores, window.stores_end):
-                _clear(tables.stores[tables.window_stores[place]], row, row32, slot, count)
+            for at in range(window.stores, window.stores_end):
+                _clear(tables.stores[tables.window_stores[at]], row, row32, slot, count)
 
 
 @inlined
@@ -118,7 +122,8 @@ def overflows(tables: Tables, row: Words, batch: Batch, i: int, in_time: bool, s
         if value == MISSING:
             continue
         held, slot = 0, _slot(tables, store, batch.time[i], in_time, spans)
-        if slot >= 0 and not (in_time and spans[store.window, NEW] > spans[store.window, OLD]):
+        newest = spans[store.window, NEW] if in_time else tile_of(batch.time[i], store.width, tables.offset_ms)
+        if slot >= 0 and newest <= spans[store.window, OLD]:
             held = row[store.offset + slot]
         if abs(held) + abs(value) > SUM_LIMIT:
             return True
@@ -129,7 +134,7 @@ def overflows(tables: Tables, row: Words, batch: Batch, i: int, in_time: bool, s
 def add(
     tables: Tables, row: Words, row32: Halves, batch: Batch, i: int, in_time: bool, scratch: Scratch, spans: Words
 ) -> None:
-    """Apply an event to every store that takes it; `in_time` is one at the row's now."""
+    """Apply an event to every store that takes it; one that is `in_time` lands in the newest tiles."""
     source = tables.sources[batch.source[i]]
     time = batch.time[i]
     for place in range(source.uses, source.uses_end):

@@ -16,7 +16,10 @@ from streams.engine.layout import NEVER
 
 
 class Due(NamedTuple):
-    """`time[slot]` in ms; `heap` holds slots, `place[slot]` where each stands; `size[0]` slots are in use."""
+    """`time[slot]` in ms; `heap` holds slots, `place[slot]` where each stands; `size[0]` slots are in use.
+
+    `size[1]` timers have fired so far: all the work that time has made.
+    """
 
     time: NDArray[np.int64]
     heap: NDArray[np.int32]
@@ -30,7 +33,7 @@ def make(capacity: int) -> Due:
         np.full(capacity, NEVER, dtype=np.int64),
         np.zeros(capacity, dtype=np.int32),
         np.zeros(capacity, dtype=np.int32),
-        np.zeros(1, dtype=np.int64),
+        np.zeros(2, dtype=np.int64),
     )
 
 

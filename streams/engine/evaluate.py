@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from streams.engine.compiling import compiled, inlined
 from streams.engine.layout import MISSING, NEVER, NOW, StoreKind
 from streams.engine.machine import SPARE, run_program
+from streams.engine.quantiles import Cuts, next_cut, no_cuts, quantile_code
 from streams.engine.scoring import next_midnight, score_levels, scored
+from streams.engine.spans import AT, COUNT, FIRST, SLOT, UNTIL, Freeze, Stands, span, stands
 from streams.engine.tables import FeatureKind, Models, RuleKind, Tables, no_models
 
 # Plain integers, which numba compiles in.
@@ -22,6 +24,7 @@ _COUNT, _SUM, _MIN, _MAX, _VALUES = (int(StoreKind[n]) for n in ("COUNT", "SUM",
 _MEAN, _DAYS, _DISTINCT, _TOP = (int(FeatureKind[n]) for n in ("MEAN", "DAYS", "DISTINCT", "TOP"))
 _STORED, _SINCE, _COMPUTE = int(FeatureKind.STORED), int(FeatureKind.SINCE), int(FeatureKind.COMPUTE)
 _WHEN, _LEVELS, _CATEGORY, _SCORE = (int(RuleKind[n]) for n in ("WHEN", "LEVELS", "CATEGORY", "SCORE"))
+_QUANTILE, _CODE = int(RuleKind.QUANTILE), int(RuleKind.CODE)
 _PROFILE = int(StoreKind.PROFILE)
 Words: TypeAlias = NDArray[np.int64]
 Halves: TypeAlias = NDArray[np.int32]
@@ -38,62 +41,33 @@ class Desk(NamedTuple):
         Shape (features + tags + SPARE,): live features, then tags in the order of evaluation.
     codes
         Shape (tags + segments + 1,): the value of each, -1 for missing; last, how many differ from what the row says.
-    spans
-        Shape (windows, 5): where each window stands (`FIRST` to `NEW`).
-    models
+    stands
+        Where the row's windows stand, and what is frozen.
+    models, cuts
         Those in force.
     """
 
     registers: Doubles
     codes: Words
-    spans: Words
+    stands: Stands
     models: Models
+    cuts: Cuts
 
 
-FIRST, SLOT, COUNT, OLD, NEW = range(5)
-"""Of a window: its first tile, that tile's slot, how many tiles from there may hold something; the newest tile before
-a record and after it."""
+def desk(
+    tables: Tables, names: int, models: Models | None = None, freeze: Freeze | None = None, cuts: Cuts | None = None
+) -> Desk:
+    """Working space for a plan with so many features and tags.
 
-
-def desk(tables: Tables, names: int, models: Models | None = None) -> Desk:
-    """Working space for a plan with so many features and tags; without `models` score tags stay what they are."""
+    Without `models` score tags stay what they are, without `cuts` quantile tags; without `freeze` every source flows.
+    """
     return Desk(
         np.full(names + SPARE, np.nan),
         np.zeros(len(tables.rules) + 1, dtype=np.int64),
-        np.zeros((max(1, len(tables.windows)), 5), dtype=np.int64),
+        stands(tables, freeze),
         no_models(tables) if models is None else models,
+        no_cuts(tables) if cuts is None else cuts,
     )
-
-
-@inlined
-def tile_of(time: int, width: int, offset_ms: int) -> int:
-    """Number of the tile a time lies in; 0 for `ever`."""
-    return (time + offset_ms) // width if width > 0 else 0
-
-
-@inlined
-def span(tables: Tables, now: int, at: int, spans: Words) -> None:
-    """Where the windows of a row stand that is looked at at `at`, its own now being `now`."""
-    offset_ms = tables.offset_ms
-    for index in range(len(tables.windows)):
-        window = tables.windows[index]
-        newest = tile_of(now, window.width, offset_ms)
-        first = (newest if at == now else tile_of(at, window.width, offset_ms)) - window.tiles + 1
-        spans[index, FIRST], spans[index, SLOT] = first, first % window.tiles
-        spans[index, COUNT] = max(newest - first + 1, 0)
-
-
-@inlined
-def span_move(tables: Tables, now: int, to: int, spans: Words) -> None:
-    """The same for a row whose now goes on to `to`: looked at there, with the newest tile before and after."""
-    offset_ms = tables.offset_ms
-    for index in range(len(tables.windows)):
-        window = tables.windows[index]
-        new = tile_of(to, window.width, offset_ms)
-        first = new - window.tiles + 1
-        spans[index, FIRST], spans[index, SLOT], spans[index, COUNT] = first, first % window.tiles, window.tiles
-        spans[index, OLD] = new if now in (MISSING, to) else tile_of(now, window.width, offset_ms)
-        spans[index, NEW] = new
 
 
 @inlined
@@ -242,8 +216,8 @@ def _read_features(tables: Tables, which: int, at: int, row: Words, row32: Halve
     Those of `which` kind are read: `EVERY`, `LIVE` (rules rest on them), or `EXTRA` (only models do). The windows are
     spanned already.
     """
-    features, stores, spans, registers = tables.features, tables.stores, desk.spans, desk.registers
-    due = NEVER
+    features, stores, spans, registers = tables.features, tables.stores, desk.stands.spans, desk.registers
+    due, frozen, groups = NEVER, desk.stands.freeze.on[0] != 0, desk.stands.groups
     for index in range(len(features)):
         feature = features[index]
         if which != EVERY and feature.live != which:
@@ -252,7 +226,8 @@ def _read_features(tables: Tables, which: int, at: int, row: Words, row32: Halve
             registers[index] = run_program(tables.steps, tables.constants, feature.start, feature.end, registers)
             continue
         if feature.kind == _SINCE or feature.kind == _STORED:
-            registers[index] = _untiled(feature.kind, feature.scale, stores[feature.store], at, row, reals)
+            moment = groups[feature.group, AT] if frozen else at
+            registers[index] = _untiled(feature.kind, feature.scale, stores[feature.store], moment, row, reals)
             continue
         store = stores[feature.counts if feature.kind == _MEAN else feature.store]
         slot, count = spans[store.window, SLOT], spans[store.window, COUNT]
@@ -263,7 +238,9 @@ def _read_features(tables: Tables, which: int, at: int, row: Words, row32: Halve
             slot -= store.tiles
         if count > 0 and store.width > 0:
             tile = spans[store.window, FIRST] + skipped
-            due = min(due, (tile + store.tiles) * store.width - tables.offset_ms)
+            leaves = (tile + store.tiles) * store.width - tables.offset_ms
+            if not frozen or leaves <= groups[feature.group, UNTIL]:
+                due = min(due, leaves)
         if store.kind == _MIN or store.kind == _MAX:
             registers[index] = _extreme(store, slot, count, row, reals) / feature.scale
         else:
@@ -280,7 +257,7 @@ def read_features(tables: Tables, which: int, at: int, row: Words, row32: Halves
 @compiled
 def read_all(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, desk: Desk) -> None:
     """Put every feature's value at `at` into its register."""
-    span(tables, row[NOW], at, desk.spans)
+    span(tables, row, at, desk.stands)
     read_features(tables, EVERY, at, row, row32, reals, desk)
 
 
@@ -312,7 +289,7 @@ def _level(tables: Tables, start: int, end: int, registers: Doubles) -> int:
 def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, rescore: bool, desk: Desk) -> int:
     """Decide every tag and segment at `at`, the windows being spanned; see `evaluate`."""
     steps, constants, ruled, sinces = tables.steps, tables.constants, tables.rules, tables.sinces
-    registers, codes = desk.registers, desk.codes
+    registers, codes, frozen = desk.registers, desk.codes, desk.stands.freeze.on[0] != 0
     count, tags, differing = len(tables.features), len(registers) - SPARE - len(tables.features), 0
     # Inlined, as most calls are here: handing over so many arrays costs a microsecond.
     due = _read_features(tables, LIVE, at, row, row32, reals, desk)
@@ -327,7 +304,10 @@ def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, r
         since = sinces[place]
         time = row[since.stored]
         if time != MISSING and time != NEVER and time + since.after > at:
-            due = min(due, time + since.after)
+            waits = frozen and time + since.after > desk.stands.groups[since.group, UNTIL]
+            due = due if waits else min(due, time + since.after)
+    if len(tables.quantiles) > 0:
+        due = min(due, next_cut(tables, desk.cuts, at, row, frozen, desk.stands))
     for index in range(len(ruled)):
         rule = ruled[index]
         code, old = -1, (row[rule.said + 1] >> 4) - 1
@@ -345,6 +325,11 @@ def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, r
             code = int(value) if value == value else -1
         elif rule.kind == _SCORE:
             code = codes[index]
+        elif rule.kind == _QUANTILE:
+            code = quantile_code(tables, desk.cuts, rule.start, old, registers)
+        elif rule.kind == _CODE:
+            value = run_program(steps, constants, rule.start, rule.end, registers)
+            code = int(value) if value == value else -1
         codes[index] = code
         differing += int(code != old)
         if index < tags:
@@ -366,5 +351,5 @@ def evaluate(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles,
     desk
         Out: registers and codes.
     """
-    span(tables, row[NOW], at, desk.spans)
+    span(tables, row, at, desk.stands)
     return decide(tables, at, row, row32, reals, rescore, desk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -9,16 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.catalogue import Segment, Tag
+from schemas.explanations import CutExplanation
+from schemas.population import CutPoints
 from schemas.records import Value
 from schemas.rule_text import conditions, unparse
 from schemas.rules import Expr
 from schemas.values import iso, named_value, said_value
 from streams.engine.evaluate import desk, evaluate, read_all
+from streams.engine.explain_cuts import explain_cuts
 from streams.engine.kernel import CAUSES
 from streams.engine.layout import NEVER, NOW
 from streams.engine.machine import run_program
 from streams.engine.plan import Plan, pack, registers_of, rule_exprs, word_code
 from streams.engine.program import Programs
+from streams.engine.quantiles import Cuts
+from streams.engine.spans import Freeze, nothing_frozen
 
 MOST_MOMENTS: Final = 2_000
 
@@ -26,7 +32,8 @@ MOST_MOMENTS: Final = 2_000
 class Explanation(msgspec.Struct, frozen=True):
     """A tag or segment of one customer: its value, since when and by which cause (None: it never changed).
 
-    `because` holds what the rule uses as it is now; `flips` says which conditions decide, and when it turns by itself.
+    `because` holds what the rule uses as it is now; `flips` says which conditions decide, and when it turns by itself;
+    `cut_points` where a quantile tag's levels begin.
     """
 
     name: str
@@ -37,25 +44,51 @@ class Explanation(msgspec.Struct, frozen=True):
     rule: str
     because: dict[str, Value]
     flips: str
+    cut_points: CutExplanation | None = None
 
 
-def explain(plan: Plan, row: NDArray[np.int64]) -> list[Explanation]:
-    """The explanation of every tag (in the catalogue's order), then every segment, at the row's now."""
-    return _Explainer(plan, row).all()
+def explain(
+    plan: Plan,
+    row: NDArray[np.int64],
+    cuts: Cuts | None = None,
+    points: Mapping[str, CutPoints] | None = None,
+    freeze: Freeze | None = None,
+) -> list[Explanation]:
+    """The explanation of every tag (in the catalogue's order), then every segment, at the row's now.
+
+    Parameters
+    ----------
+    cuts
+        The cut-points that the row is measured by.
+    points
+        What these are, by tag.
+    freeze
+        What is frozen; None: every source flows.
+    """
+    return _Explainer(plan, row, cuts, points or {}, freeze or nothing_frozen(plan.tables)).all()
 
 
 class _Explainer:
-    def __init__(self, plan: Plan, row: NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        row: NDArray[np.int64],
+        cuts: Cuts | None,
+        points: Mapping[str, CutPoints],
+        freeze: Freeze,
+    ) -> None:
+        self.points = points
         self.plan, self.catalogue, self.row = plan, plan.catalogue, row
         self.views = row, row.view(np.int32), row.view(np.float64)
         self.now = int(row[NOW])
         self.places = {name: index for index, name in enumerate(plan.said)}
         self.names = registers_of(self.catalogue)
-        self.desk = desk(plan.tables, len(self.names))
+        self.tables = plan.apart if freeze.on[0] else plan.tables
+        self.desk = desk(plan.tables, len(self.names), None, freeze, cuts)
         self.registers = self.desk.registers
         self.turns = self._turns()
-        evaluate(plan.tables, self.now, *self.views, False, self.desk)
-        read_all(plan.tables, self.now, *self.views, self.desk)
+        evaluate(self.tables, self.now, *self.views, False, self.desk)
+        read_all(self.tables, self.now, *self.views, self.desk)
 
     def all(self) -> list[Explanation]:
         items: list[Tag | Segment] = [*self.catalogue.tags, *self.catalogue.segments]
@@ -77,10 +110,11 @@ class _Explainer:
             rule=item.text,
             because=because,
             flips=self._flips(item, index, code),
+            cut_points=explain_cuts(self.catalogue, item, self.points),
         )
 
     def _flips(self, item: Tag | Segment, index: int, code: int) -> str:
-        if isinstance(item, Tag) and item.waits and code < 0:
+        if isinstance(item, Tag) and item.waits and code < 0 and item.name not in self.points:
             return item.waits
         parts: list[str] = []
         exprs = (item.rule,) if isinstance(item, Segment) else rule_exprs(item.rule)
@@ -110,10 +144,10 @@ class _Explainer:
         held = [(int(self.row[self.plan.rows.said[name] + 1]) >> 4) - 1 for name in self.plan.said]
         at = self.now
         for _ in range(MOST_MOMENTS):
-            at = evaluate(self.plan.tables, at, *self.views, False, self.desk)
+            at = evaluate(self.tables, at, *self.views, False, self.desk)
             if at == NEVER:
                 break
-            evaluate(self.plan.tables, at, *self.views, False, self.desk)
+            evaluate(self.tables, at, *self.views, False, self.desk)
             after = self.desk.codes.tolist()
             for index, code in enumerate(held):
                 if index not in found and after[index] != code:

@@ -16,9 +16,11 @@ from schemas.records import Cause
 from streams.engine.apply import Batch, Scratch, add, advance, match, overflows, replace_profile
 from streams.engine.compiling import compiled, inlined
 from streams.engine.due import Due, set_due
-from streams.engine.evaluate import EXTRA, Desk, decide, evaluate, read_features, span_move
+from streams.engine.evaluate import EXTRA, Desk, decide, evaluate, read_features
 from streams.engine.layout import MISSING, NEVER, NOW, RING
+from streams.engine.quantiles import Census, choose, count
 from streams.engine.scoring import Notes, ask, is_asked, is_midnight, note_outcomes, room
+from streams.engine.spans import span, span_move, waited
 from streams.engine.tables import Tables
 
 CAUSES: Final = tuple(Cause)
@@ -35,8 +37,8 @@ CHANGE: Final = np.dtype(
     ]
 )
 HOUR_MS: Final = 3_600_000
-_EVENT, _TIME, _LATE, _PROFILE, _SCORE = (
-    CAUSES.index(c) + 1 for c in (Cause.EVENT, Cause.TIME, Cause.LATE, Cause.PROFILE, Cause.SCORE)
+_EVENT, _TIME, _LATE, _PROFILE, _SCORE, _CUT_POINT = (
+    CAUSES.index(c) + 1 for c in (Cause.EVENT, Cause.TIME, Cause.LATE, Cause.PROFILE, Cause.SCORE, Cause.CUT_POINT)
 )
 
 
@@ -63,6 +65,7 @@ class State(NamedTuple):
     changed: NDArray[np.bool_]
     said: NDArray[np.int64]
     clock: NDArray[np.int64]
+    census: Census
 
 
 class Verdict(NamedTuple):
@@ -148,6 +151,7 @@ def _commit(tables: Tables, state: State, out: Out, slot: int, at: int, cause: i
 def _fire(tables: Tables, state: State, out: Out, slot: int) -> None:
     """Let the row's next timer fire at its due time."""
     at = state.due.time[slot]
+    state.due.size[1] += 1
     _look_again(tables, state, out, slot, at, is_midnight(at, tables.offset_ms), _TIME, -1)
 
 
@@ -157,13 +161,57 @@ def _look_again(
 ) -> None:
     """Decide at `at` without a record; where nothing changes the row stays as it was."""
     row, row32, reals = state.rows[slot], state.rows32[slot], state.reals[slot]
+    choose(out.desk.cuts, slot)
     due = evaluate(tables, at, row, row32, reals, rescore, out.desk)
+    if len(tables.quantiles) > 0:
+        count(tables, state.census, slot, out.desk.registers)
     if out.desk.codes[len(tables.rules)] > 0:
-        span_move(tables, row[NOW], at, out.desk.spans)
-        advance(tables, row, row32, at, out.desk.spans)
+        span_move(tables, row, at, -1, MISSING, out.desk.stands)
+        advance(tables, row, row32, at, out.desk.stands)
         _commit(tables, state, out, slot, at, cause, record)
         state.dirty[slot] = True
     set_due(state.due, slot, due)
+
+
+@inlined
+def _sleeps(out: Out, slot: int) -> bool:
+    """Whether a source has come back that the row was not brought up to yet."""
+    freeze = out.desk.stands.freeze
+    return freeze.on[0] != 0 and slot >= freeze.asleep[0]
+
+
+@compiled
+def _wake(tables: Tables, state: State, out: Out, slot: int) -> None:
+    """Bring a row up to the sources that came back: what waited happens now, which is the row's."""
+    row, row32, reals, place = state.rows[slot], state.rows32[slot], state.reals[slot], out.desk.stands
+    now = row[NOW]
+    if now == MISSING:
+        return
+    span(tables, row, now, place)
+    behind = waited(tables, row, place)
+    due = decide(tables, now, row, row32, reals, behind, out.desk)
+    if behind:
+        span_move(tables, row, now, -1, MISSING, place)
+        advance(tables, row, row32, now, place)
+        _commit(tables, state, out, slot, now, _TIME, -1)
+        state.dirty[slot] = True
+    set_due(state.due, slot, due)
+
+
+@compiled
+def wake(tables: Tables, state: State, out: Out, first: int, end: int, since: int) -> int:
+    """Wake rows from slot `first` on; the next slot. Stops early where there is no room for more changes.
+
+    What was said of a customer at `since` or later said so in a row that slept, and is to be said again.
+    """
+    for slot in range(first, end):
+        if not _room(tables, out):
+            return slot
+        _wake(tables, state, out, slot)
+        for index in range(len(tables.rules)):
+            if state.rows[slot, tables.rules[index].said] >= since:
+                state.changed[slot] = True
+    return end
 
 
 @compiled
@@ -176,8 +224,16 @@ def fire_due(tables: Tables, state: State, out: Out, limit: int, most: int) -> b
             return False
         if fired >= most or not _room(tables, out):
             return True
-        _fire(tables, state, out, slot)
         fired += 1
+        if not _sleeps(out, slot):
+            _fire(tables, state, out, slot)
+            continue
+        # It sleeps on as far as the next round goes, and would begin anew: so all of it is fired here.
+        _wake(tables, state, out, slot)
+        while state.due.time[slot] <= limit:
+            if not _room(tables, out):
+                return True
+            _fire(tables, state, out, slot)
     return False
 
 
@@ -191,9 +247,24 @@ def rescore(tables: Tables, state: State, out: Out, first: int, end: int, floor:
         now = state.rows[slot, NOW]
         if now == MISSING:
             continue
+        if _room(tables, out) and _sleeps(out, slot):
+            _wake(tables, state, out, slot)
         if not _room(tables, out):
             return slot
         _look_again(tables, state, out, slot, max(now, floor), True, _SCORE, 0)
+    return end
+
+
+@compiled
+def recut(tables: Tables, state: State, out: Out, first: int, end: int, floor: int) -> int:
+    """Bring rows from slot `first` on up to the cut-points in force; as `rescore` in all else."""
+    for slot in range(first, end):
+        now = state.rows[slot, NOW]
+        if now != MISSING and not _room(tables, out):
+            return slot
+        out.desk.cuts.stale[0] = slot + 1
+        if now != MISSING:
+            _look_again(tables, state, out, slot, max(now, floor), False, _CUT_POINT, 0)
     return end
 
 
@@ -219,12 +290,14 @@ def _judge(tables: Tables, row: NDArray[np.int64], batch: Batch, i: int) -> int:
 def _take(tables: Tables, state: State, batch: Batch, i: int, skew_ms: int, out: Out) -> bool:
     """Apply record i to its row; False where a sum would overflow (nothing is changed then)."""
     slot = batch.slot[i]
-    row, row32, spans = state.rows[slot], state.rows32[slot], out.desk.spans
+    row, row32, place, spans = state.rows[slot], state.rows32[slot], out.desk.stands, out.desk.stands.spans
     source = tables.sources[batch.source[i]]
-    time, now = batch.time[i], row[NOW]
+    time, now, apart = batch.time[i], row[NOW], place.freeze.on[0] != 0
     fresh = time != MISSING and (now == MISSING or time > now)
-    span_move(tables, now, time if fresh else now, spans)
-    in_time = fresh or time == now
+    to = time if fresh else now
+    span_move(tables, row, to, batch.source[i], time, place)
+    # Where something is frozen, tiles of several moments are the newest ones.
+    in_time = (fresh or time == now) and not apart
     if not source.profile:
         match(tables, batch, i, out.scratch)
         if overflows(tables, row, batch, i, in_time, out.scratch, spans):
@@ -232,8 +305,8 @@ def _take(tables: Tables, state: State, batch: Batch, i: int, skew_ms: int, out:
     if not source.profile and source.outcomes < source.outcomes_end:
         mark = watermark(state.clock, skew_ms)
         note_outcomes(tables, source, out.scratch.matches, row, slot, time, max(now, time), mark, out.notes)
-    if fresh:
-        advance(tables, row, row32, time, spans)
+    if fresh or apart:
+        advance(tables, row, row32, to, place)
     if source.profile:
         replace_profile(tables, row, batch, i)
     else:
@@ -250,16 +323,22 @@ def _take(tables: Tables, state: State, batch: Batch, i: int, skew_ms: int, out:
 
 @compiled
 def apply_batch(
-    tables: Tables, state: State, batch: Batch, verdict: Verdict, start: int, skew_ms: int, out: Out
+    tables: Tables, state: State, batch: Batch, verdict: Verdict, start: int, skew_ms: int, passed: int, out: Out
 ) -> int:
     """Apply records from `start` on; the index of the next one (the batch's length when done).
+
+    Stops early where there is no room for more changes, and where the clock has reached the moment of a census.
 
     Parameters
     ----------
     verdict
         Out: what became of each record.
+    passed
+        Timers due at or before this moment were to fire before these records; MISSING: all have.
     """
     for i in range(start, len(batch.slot)):
+        if state.clock[0] >= state.census.stop[0]:
+            return i
         slot = batch.slot[i]
         row = state.rows[slot]
         judged = _judge(tables, row, batch, i)
@@ -267,8 +346,12 @@ def apply_batch(
         if judged != _APPLIED:
             verdict.newest[i] = row[tables.sources[batch.source[i]].newest]
             continue
+        if _sleeps(out, slot):
+            if not _room(tables, out):
+                return i
+            _wake(tables, state, out, slot)
         time = batch.time[i]
-        limit = max(time, watermark(state.clock, skew_ms))
+        limit = max(time, max(watermark(state.clock, skew_ms), passed))
         while state.due.time[slot] <= limit:
             if not _room(tables, out):
                 return i
@@ -284,7 +367,10 @@ def apply_batch(
             cause = _PROFILE
         at = row[NOW]
         row32, reals = state.rows32[slot], state.reals[slot]
+        choose(out.desk.cuts, slot)
         due = decide(tables, at, row, row32, reals, True, out.desk)
+        if len(tables.quantiles) > 0:
+            count(tables, state.census, slot, out.desk.registers)
         _commit(tables, state, out, slot, at, cause, i)
         if cause == _EVENT and is_asked(tables, row, at):
             read_features(tables, EXTRA, at, row, row32, reals, out.desk)
@@ -302,7 +388,10 @@ def set_due_of(tables: Tables, state: State, first: int, end: int, out: Out) -> 
         row = state.rows[slot]
         due = NEVER
         if row[NOW] != MISSING:
+            choose(out.desk.cuts, slot)
             due = evaluate(tables, row[NOW], row, state.rows32[slot], state.reals[slot], False, out.desk)
+            if len(tables.quantiles) > 0:
+                count(tables, state.census, slot, out.desk.registers)
         set_due(state.due, slot, due)
         for index in range(len(tables.rules)):
             state.said[index, row[tables.rules[index].said + 1] >> 4] += 1

@@ -2,7 +2,8 @@
 
 A row is `int64[width]`. Word 0 is its now; then per source the newest event time and the ring of applied ids; then
 the stores (tiles and other partial aggregates that features are read from, shared where features allow); then two
-words per tag and segment: since when, and value with cause; then two per target. Names live here only.
+words per tag and segment: since when, and value with cause; then two per target; then one per group of sources that
+features count: the moment at which it stands while it is frozen, MISSING for the row's now. Names live here only.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.catalogue import Aggregation, Catalogue, Feature, FieldKind, Source
+from schemas.catalogue import Aggregation, Catalogue, Feature, FieldKind, Quantiles, Rule, Source
 from schemas.rules import Expr
 
 MISSING: Final = -(2**63)
 NEVER: Final = 2**63 - 1
 RING: Final = 16
 NOW: Final = 0
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 
 class StoreKind(IntEnum):
@@ -47,7 +48,7 @@ STORE: Final = np.dtype(
         ("window", "i8"),
     ]
 )
-WINDOW: Final = np.dtype([("width", "i8"), ("tiles", "i8"), ("stores", "i8"), ("stores_end", "i8")])
+WINDOW: Final = np.dtype([("width", "i8"), ("tiles", "i8"), ("stores", "i8"), ("stores_end", "i8"), ("group", "i8")])
 SOURCE: Final = np.dtype(
     [
         ("profile", "i8"),
@@ -96,6 +97,7 @@ class Rows(msgspec.Struct, frozen=True):
     stores: dict[StoreKey, int]
     said: dict[str, int]
     targets: dict[str, int]
+    groups: dict[tuple[str, ...], int]
 
 
 def store_words(key: StoreKey) -> int:
@@ -184,7 +186,8 @@ def lay_out(catalogue: Catalogue, readings: dict[str, Reading]) -> Rows:
         said[segment.name] = take([MISSING, said_word(0, 0)])
     # When the customer was last asked about, and whether such a question may be open.
     targets = {target.name: take([MISSING, 0]) for target in catalogue.targets}
-    return Rows(len(empty), np.array(empty, dtype=np.int64), newest, ring, stores, said, targets)
+    groups = {group: take([MISSING]) for group in dict.fromkeys(key.sources for key in stores)}
+    return Rows(len(empty), np.array(empty, dtype=np.int64), newest, ring, stores, said, targets, groups)
 
 
 def said_word(code: int, cause: int) -> int:
@@ -202,12 +205,21 @@ def fingerprint(catalogue: Catalogue) -> str:
         version=0,
         features=tuple(msgspec.structs.replace(f, title={}) for f in catalogue.features),
         tags=tuple(
-            msgspec.structs.replace(t, title={}, about={}, owner="", text="", used_for=(), freshness_ms=None)
+            msgspec.structs.replace(
+                t, title={}, about={}, owner="", text="", used_for=(), freshness_ms=None, rule=_lasting(t.rule)
+            )
             for t in catalogue.tags
         ),
         segments=tuple(msgspec.structs.replace(s, title={}, about={}, text="") for s in catalogue.segments),
     )
     return hashlib.blake2b(msgspec.json.encode((FORMAT, plain)), digest_size=16).hexdigest()
+
+
+def _lasting(rule: Rule) -> Rule:
+    """The rule without what only says when cut-points come: rows mean the same whenever they do."""
+    if isinstance(rule, Quantiles):
+        return msgspec.structs.replace(rule, refresh_ms=0, least=0, tolerance=0.0)
+    return rule
 
 
 def source_fields(source: Source) -> dict[str, int]:

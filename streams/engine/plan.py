@@ -13,9 +13,11 @@ from schemas.catalogue import (
     Aggregation,
     Catalogue,
     Category,
+    Code,
     Feature,
     FieldKind,
     Levels,
+    Quantiles,
     Score,
     Segment,
     Source,
@@ -25,9 +27,11 @@ from schemas.catalogue import (
 from schemas.loading_tags import rests_on
 from schemas.rules import Expr, Op
 from streams.engine import layout
+from streams.engine.apart import apart
 from streams.engine.layout import RANGE, SOURCE, STORE, TILED, USE, WINDOW, Reading, Rows, StoreKey
 from streams.engine.program import Programs
-from streams.engine.tables import FEATURE, RULE, SINCE, FeatureKind, RuleKind, Tables
+from streams.engine.quantile_plan import code_program, quantile_row
+from streams.engine.tables import FEATURE, GROUP, QUANTILE, RULE, SINCE, FeatureKind, RuleKind, Tables
 from streams.engine.target_plan import Targets
 
 FEATURE_KIND: Final = {
@@ -44,7 +48,10 @@ FEATURE_KIND: Final = {
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """Everything the engine needs of a catalogue. `said` names tags and segments in the order of evaluation."""
+    """Everything the engine needs of a catalogue. `said` names tags and segments in the order of evaluation.
+
+    `apart` are the tables to use while a source is frozen: those of `tables`, with windows that no two groups share.
+    """
 
     catalogue: Catalogue
     rows: Rows
@@ -55,6 +62,7 @@ class Plan(msgspec.Struct, frozen=True):
     text_codes: dict[str, dict[str, dict[str, int]]]
     columns: int
     skew_ms: int
+    apart: Tables
 
     @property
     def width(self) -> int:
@@ -93,6 +101,8 @@ def rule_exprs(rule: object) -> tuple[Expr | None, ...]:
             return (expr,)
         case Levels(rules=conditions):
             return conditions
+        case Quantiles(population=population):
+            return (population,)
     return ()
 
 
@@ -102,8 +112,11 @@ def because_names(item: Tag | Segment) -> tuple[str, ...]:
         found = [name.name for name in rules.names_in(item.rule)]
     elif isinstance(item.rule, Category):
         found = [item.rule.of]
+    elif isinstance(item.rule, Code):
+        found = [*item.rule.of]
     else:
         found = [n.name for e in rule_exprs(item.rule) if e is not None for n in rules.names_in(e)]
+        found = [item.rule.of, *found] if isinstance(item.rule, Quantiles) else found
     return tuple(dict.fromkeys(found))
 
 
@@ -115,9 +128,11 @@ class _Builder:
         self.features = {feature.name: index for index, feature in enumerate(catalogue.features)}
         tiled = [key for key in rows.stores if key.kind in TILED]
         self.windows = {pair: i for i, pair in enumerate(dict.fromkeys((key.width_ms, key.tiles) for key in tiled))}
+        self.groups = {sources: number for number, sources in enumerate(rows.groups)}
         self.registers = registers_of(catalogue)
         self.text_codes = self._text_codes()
         self.targets = Targets(catalogue, rows, self.features)
+        self.quantiles: list[tuple[int, ...]] = []
 
     def plan(self) -> Plan:
         catalogue = self.catalogue
@@ -136,6 +151,7 @@ class _Builder:
             text_codes=self.text_codes,
             columns=max([1, *(len(source.fields) for source in catalogue.sources)]),
             skew_ms=max(source.allowed_skew_ms for source in catalogue.sources),
+            apart=apart(tables, [self.groups[key.sources] for key in self.stores]),
         )
 
     def _live(self, items: list[Tag | Segment]) -> set[str]:
@@ -184,6 +200,8 @@ class _Builder:
             outcomes=outcomes,
             thresholds=thresholds,
             scores=np.flatnonzero(ruled["kind"] == RuleKind.SCORE),
+            groups=self._groups(),
+            quantiles=np.array(self.quantiles, dtype=QUANTILE),
             steps=pack(self.programs.steps),
             constants=np.array(self.programs.constants or [0.0]),
         )
@@ -199,13 +217,18 @@ class _Builder:
         return self.windows[key.width_ms, key.tiles] if key.kind in TILED else -1
 
     def _windows(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        found: list[tuple[int, int, int, int]] = []
+        found: list[tuple[int, ...]] = []
         stores: list[int] = []
         for (width, tiles), window in self.windows.items():
             mine = [index for key, index in self.stores.items() if self._window(key) == window]
-            found.append((width, tiles, len(stores), len(stores) + len(mine)))
+            found.append((width, tiles, len(stores), len(stores) + len(mine), 0))
             stores += mine
         return np.array(found, dtype=WINDOW), np.array(stores, dtype=np.int64)
+
+    def _groups(self) -> NDArray[Any]:
+        numbers = {source.name: number for number, source in enumerate(self.catalogue.sources)}
+        found = [(stood, sum(1 << numbers[name] for name in names)) for names, stood in self.rows.groups.items()]
+        return np.array(found or [(0, 0)], dtype=GROUP)
 
     def _sources(
         self,
@@ -282,7 +305,8 @@ class _Builder:
         kind = FEATURE_KIND.get(feature.aggregation, FeatureKind.TILES)
         store = self.stores[keys[0]] if keys else -1
         counts = self.stores[keys[1]] if len(keys) > 1 else -1
-        return (int(kind), store, counts, float(10**feature.decimals), start, end, live)
+        group = self.groups[keys[0].sources] if keys else 0
+        return (int(kind), store, counts, float(10**feature.decimals), start, end, live, group)
 
     def _word(self, name: str, value: str) -> float:
         return word_code(self.catalogue, name, value)
@@ -310,16 +334,28 @@ class _Builder:
                 case Score():
                     kind, margin = RuleKind.SCORE, rule.margin
                     start, end, target = self.targets.levels(rule)
-                case _:
-                    kind = RuleKind.WAITS
+                case Quantiles():
+                    kind, start = RuleKind.QUANTILE, len(self.quantiles)
+                    self.quantiles.append(self._quantile(rule, len(ruled)))
+                case Code():
+                    kind = RuleKind.CODE
+                    start, end = code_program(self.catalogue, rule, self.programs, self.registers)
             said = self.rows.said[item.name]
             ruled.append((int(kind), said, hold, start, end, place, place + len(names), target, margin))
             place += len(names)
         return np.array(ruled, dtype=RULE), np.array(levels, dtype=RANGE)
 
+    def _quantile(self, rule: Quantiles, place: int) -> tuple[int, ...]:
+        feature, stored, population = self.features[rule.of], -1, (0, 0)
+        if FEATURE_KIND.get(self.catalogue.features[feature].aggregation) is FeatureKind.SINCE:
+            stored = self.rows.stores[self.readings[rule.of].stores[0]]
+        if rule.population is not None:
+            population = self.programs.add(rule.population, self.registers, self._word)
+        return quantile_row(rule, place, feature, stored, population)
+
     def _sinces(self, items: list[Tag | Segment]) -> NDArray[Any]:
         """Where in the row the time of every compared since feature stands, and how long after it the rule may turn."""
-        found: dict[tuple[int, int], None] = {}
+        found: dict[tuple[int, int, int], None] = {}
         exprs: list[Expr | None] = []
         for item in items:
             exprs += [item.rule] if isinstance(item, Segment) else rule_exprs(item.rule)
@@ -327,8 +363,9 @@ class _Builder:
             if isinstance(compare.left, rules.Name) and isinstance(compare.right, rules.Duration):
                 index = self.features.get(compare.left.name, -1)
                 if index >= 0 and FEATURE_KIND.get(self.catalogue.features[index].aggregation) is FeatureKind.SINCE:
-                    stored = self.rows.stores[self.readings[compare.left.name].stores[0]]
-                    found[stored, compare.right.ms + (compare.op in (Op.LE, Op.GT))] = None
+                    key = self.readings[compare.left.name].stores[0]
+                    after = compare.right.ms + (compare.op in (Op.LE, Op.GT))
+                    found[self.rows.stores[key], after, self.groups[key.sources]] = None
         return np.array(list(found), dtype=SINCE)
 
 

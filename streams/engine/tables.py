@@ -18,7 +18,7 @@ class FeatureKind(IntEnum):
 class RuleKind(IntEnum):
     """How a tag or segment is decided."""
 
-    WHEN, LEVELS, CATEGORY, WAITS, SCORE = 0, 1, 2, 3, 4
+    WHEN, LEVELS, CATEGORY, SCORE, QUANTILE, CODE = 0, 1, 2, 3, 4, 5
 
 
 FEATURE: Final = np.dtype(
@@ -30,6 +30,7 @@ FEATURE: Final = np.dtype(
         ("start", "i8"),
         ("end", "i8"),
         ("live", "i8"),
+        ("group", "i8"),
     ]
 )
 RULE: Final = np.dtype(
@@ -48,7 +49,20 @@ RULE: Final = np.dtype(
 TARGET: Final = np.dtype([("inputs", "i8"), ("inputs_end", "i8"), ("asked", "i8"), ("every", "i8"), ("absent", "i8")])
 INPUT: Final = np.dtype([("register", "i8"), ("kind", "i8"), ("scale", "f8")])
 OUTCOME: Final = np.dtype([("target", "i8"), ("where", "i8")])
-SINCE: Final = np.dtype([("stored", "i8"), ("after", "i8")])
+QUANTILE: Final = np.dtype(
+    [
+        ("rule", "i8"),
+        ("register", "i8"),
+        ("stored", "i8"),
+        ("falling", "i8"),
+        ("start", "i8"),
+        ("end", "i8"),
+        ("missing", "i8"),
+        ("cuts", "i8"),
+    ]
+)
+SINCE: Final = np.dtype([("stored", "i8"), ("after", "i8"), ("group", "i8")])
+GROUP: Final = np.dtype([("stood", "i8"), ("sources", "i8")])
 
 
 class Tables(NamedTuple):
@@ -58,7 +72,9 @@ class Tables(NamedTuple):
     `steps` are packed (`pack`). `fields` holds each column's divisor (0 for a double by bits) from
     `field_starts[source]` on; `levels` holds the programs of level tags, an empty one for `otherwise`; `because`
     holds registers; `inputs` are those of the targets' models; `thresholds` fall from level to level of score tags;
-    `scores` are their rules.
+    `scores` are their rules; `groups` are the sets of sources that features count, as bits, each with the row's word
+    that says at which moment it stands; `quantiles` say of each quantile tag its feature's register, where a time since
+    is stored (-1: it is none), the program of who is counted (an empty one: all), and how many cut-points it has.
     """
 
     offset_ms: int
@@ -80,6 +96,8 @@ class Tables(NamedTuple):
     outcomes: NDArray[Any]
     thresholds: NDArray[np.float64]
     scores: NDArray[np.int64]
+    groups: NDArray[Any]
+    quantiles: NDArray[Any]
     steps: NDArray[np.int64]
     constants: NDArray[np.float64]
 

@@ -8,15 +8,17 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from schemas.catalogue import Catalogue, Category, Levels, Quantiles, Score, Segment, Tag, Unit, When
-from schemas.explanations import SEGMENT, Dossier, Explained, Reading, ScoreExplanation
+from schemas.catalogue import Catalogue, Category, Code, Levels, Quantiles, Score, Segment, Tag, Unit, When
+from schemas.explanations import SEGMENT, CutExplanation, Dossier, Explained, Reading, ScoreExplanation
 from schemas.learning import ModelSnapshot
 from schemas.loading import load
+from schemas.population import CutPoints
 from schemas.problems import CatalogueError
 from schemas.records import Change, CustomerTags, SegmentChange, TagChange, Value
 from schemas.rule_words import Vocabulary, vocabulary
 from schemas.rules import names_in
 from schemas.tag_words import rule_lines
+from streams.engine.explain_cuts import explain_cuts
 from streams.engine.explain_score import SnapshotMismatch, explain_scores
 from streams.engine.layout import fingerprint
 from streams.explaining.decides import deciding
@@ -63,6 +65,8 @@ def from_files(directory: Path, customer_id: str, catalogue_file: Path | None, l
     words = vocabulary(catalogue, language)
     customer = found.customer
     tags = [_explained(tag, customer.tags[tag.name], found, catalogue, words) for tag in catalogue.tags]
+    cuts = _cut_points(directory, catalogue)
+    tags = [msgspec.structs.replace(tag, cut_points=cuts.get(tag.name)) for tag in tags]
     segments = [_explained(one, one.name in customer.segments, found, catalogue, words) for one in catalogue.segments]
     return Dossier(
         customer_id=customer_id,
@@ -185,8 +189,12 @@ def _reading(name: str, titles: dict[str, dict[str, str]], units: dict[str, Unit
 def _used(item: Tag | Segment) -> list[str]:
     """The features and tags that the rule uses, in the order of its text."""
     match item.rule:
-        case Category(of=of) | Quantiles(of=of):
+        case Category(of=of):
             return [of]
+        case Quantiles(of=of, population=population):
+            return list(dict.fromkeys([of, *(name.name for name in names_in(population))])) if population else [of]
+        case Code(of=parts):
+            return list(parts)
         case Levels(rules=levels):
             exprs = [expr for expr in levels if expr is not None]
         case When(rule=rule):
@@ -196,6 +204,13 @@ def _used(item: Tag | Segment) -> list[str]:
         case rule:
             exprs = [rule]
     return list(dict.fromkeys(name.name for expr in exprs for name in names_in(expr)))
+
+
+def _cut_points(directory: Path, catalogue: Catalogue) -> dict[str, CutExplanation | None]:
+    """Those that were in force at the end, by tag; None where a tag had none."""
+    points: list[CutPoints] = _whole(directory / "cut-points.json", list[CutPoints]) or []
+    held = {one.tag: one for one in points}
+    return {tag.name: explain_cuts(catalogue, tag, held) for tag in catalogue.tags}
 
 
 def _scores(directory: Path, catalogue: Catalogue, customer: CustomerTags) -> list[ScoreExplanation]:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.catalogue import TagKind, Unit
-from schemas.explanations import SEGMENT, Contribution, Dossier, Explained, Reading, ScoreExplanation
+from schemas.explanations import SEGMENT, Contribution, CutExplanation, Dossier, Explained, Reading, ScoreExplanation
 from schemas.records import Value
 from schemas.rule_words import titled
 from schemas.tag_words import percent
@@ -91,11 +91,19 @@ class _Page:
         grid.add_row(self._say("rule"), Text("\n".join(item.rule or [item.text])))
         if item.because:
             grid.add_row(self._say("values"), Text("\n".join(map(self._reading, item.because))))
+        if item.cut_points is not None:
+            grid.add_row(self._say("cut-points"), Text(self._cuts(item.cut_points)))
         if item.decides:
             grid.add_row(self._say("decides"), Text("\n".join(item.decides)))
         parts: list[RenderableType] = [grid]
         parts += [self._score(score) for score in self.dossier.scores if item.name in score.tags]
         return Group(*parts)
+
+    def _cuts(self, cuts: CutExplanation) -> str:
+        at = formats.day_and_time(cuts.at, self.dossier.timezone)
+        word = self._say("up to" if cuts.falling else "from value")
+        levels = [word.format(level, self._readable(cut, cuts.unit)) for level, cut in enumerate(cuts.cuts, start=2)]
+        return "\n".join([*levels, self._say("cuts of").format(cuts.version, at, formats.count(cuts.customers))])
 
     def _reading(self, reading: Reading) -> str:
         return f"{titled(reading.title, self.language, reading.name)}: {self._readable(reading.value, reading.unit)}"

@@ -33,6 +33,11 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "definition": ("by a new definition", "因定义变更"),
     "erasure": ("by erasure", "因删除"),
     "correction": ("by a correction", "因更正"),
+    # quantiles
+    "cut-points": ("Cut-points", "分位点"),
+    "from value": ("{}: from {}", "{}：{}起"),
+    "up to": ("{}: up to {}", "{}：不超过{}"),
+    "cuts of": ("version {}, made {} of {} customers", "第 {} 版，{} 由 {} 位客户得出"),
     # scores
     "probability": ("Probability", "概率"),
     "of usual": (

@@ -102,6 +102,7 @@ def _explained(
         rule=item.rule.get(words.language, []),
         because=[Reading(name, titles.get(name, {}), units.get(name), value) for name, value in why.because.items()],
         decides=translated(why.flips, words, known.summary.timezone),
+        cut_points=why.cut_points,
     )
 
 

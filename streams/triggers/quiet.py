@@ -26,10 +26,19 @@ class Quiet:
 
     def until(self, at_ms: int) -> int | None:
         """When the quiet hours end in which `at_ms` lies; None where it lies in none."""
+        turns_ms = self.turns(at_ms)
+        return turns_ms if self._is_quiet else None
+
+    def reads(self, at_ms: int) -> bool:
+        """Whether `at_ms` lies within the hours."""
+        return self.until(at_ms) is not None
+
+    def turns(self, at_ms: int) -> int:
+        """When the hours in which `at_ms` lies end, or where it lies in none, when they begin."""
         if not self._from_ms <= at_ms < self._to_ms:
             self._is_quiet = self._reads_quiet(at_ms)
             self._from_ms, self._to_ms = at_ms, self._turn(at_ms, self._is_quiet)
-        return self._to_ms if self._is_quiet else None
+        return self._to_ms
 
     def _turn(self, at_ms: int, now_quiet: bool) -> int:
         """The first moment after `at_ms` that is not as quiet as it."""

@@ -12,6 +12,7 @@ from streams.web.view import SegmentView, TagView
 from streams.web.words import Language, say, title_in
 
 SHADES = 8
+MOST_VALUES = 12
 
 
 def segments_card(board: Board, language: Language) -> str:
@@ -77,6 +78,8 @@ def _bar(part: int, whole: int, style: str) -> str:
 
 def _stack(tag: TagView, customers: int, language: Language) -> str:
     values = list(enumerate(tag.counts.items()))
+    if len(values) > MOST_VALUES:  # of codes, those that most customers have
+        values = sorted(values, key=lambda item: -item[1][1])[:MOST_VALUES]
     parts = "".join(
         f'<i class="shade-{place % SHADES}" data-key="{text(value)}" style="width:{_width(number, customers)}"'
         f' title="{text(value)}: {formats.count(number)}"></i>'

@@ -56,7 +56,7 @@ def _bare(name: str, value: bool | str | None) -> Explanation:
 def _segments(customer: CustomerDetail, board: Board, language: Language) -> str:
     explained = {item.name: item for item in customer.explanations}
     items = "".join(
-        _item(explained.get(name) or _bare(name, True), since, "", board, language, say("in", language))
+        _item(explained.get(name) or _bare(name, True), since, customer.status.get(name, ""), board, language, "in")
         for name, since in customer.segments.items()
     )
     body = f'<ul class="items">{items}</ul>' if items else f'<p class="empty">{say("in_none", language)}</p>'
@@ -75,7 +75,10 @@ def _item(item: Explanation, since: str | None, status: str, board: Board, langu
     title = titles(item.title or board.titles.get(item.name, {}), language, item.name)
     when = f"{say('since', language)} {formats.day_and_time(since, board.summary.timezone)}" if since else ""
     style = "warming" if status else "level" if isinstance(item.value, str) else STYLES[item.value]
-    value = say_or(status, language) if status else shown or tag_value(item.value, language)
+    value = say(shown, language) if shown else tag_value(item.value, language)
+    if status:
+        # What is frozen has a value still, what warms has none.
+        value = f"{value} · {say_or(status, language)}" if status == "frozen" else say_or(status, language)
     return (
         f'<li data-key="{text(item.name)}"><details><summary><div class="head"><span>{title}</span>'
         f'<span class="when">{text(when)}</span><span class="pill {style}">{text(value)}</span></div></summary>'
@@ -87,6 +90,7 @@ def _why(item: Explanation, board: Board, language: Language) -> str:
     rows = (
         ("rule", f"<code>{text(item.rule)}</code>" if item.rule else ""),
         ("values", because(item.because, board, language)),
+        ("cut_points", text(_cuts(item, board, language))),
         ("cause", text(cause_word(item.cause, language)) if item.cause else ""),
         ("flips", text(item.flips)),
         ("name", f"<code>{text(item.name)}</code>"),
@@ -96,6 +100,16 @@ def _why(item: Explanation, board: Board, language: Language) -> str:
         for word, body in rows
         if body
     )
+
+
+def _cuts(item: Explanation, board: Board, language: Language) -> str:
+    """Where a quantile tag's levels begin: by level, the value."""
+    cuts = item.cut_points
+    if cuts is None:
+        return ""
+    sign = "≤" if cuts.falling else "≥"
+    levels = [f"{n}: {sign} {readable(cuts.feature, cut, board, language)}" for n, cut in enumerate(cuts.cuts, start=2)]
+    return f"{' · '.join(levels)} ({say('version', language)} {cuts.version}, {formats.count(cuts.customers)})"
 
 
 def _features(customer: CustomerDetail, board: Board, language: Language) -> str:

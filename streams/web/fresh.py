@@ -13,6 +13,7 @@ from streams.web.words import Language, say
 STATES: Final = {
     SourceState.FLOWING: "fresh",
     SourceState.SILENT: "stale",
+    SourceState.FROZEN: "stale",
     SourceState.BEHIND: "stale",
     SourceState.UNREAD: "broken",
     SourceState.UNKNOWN: "quiet",
@@ -29,7 +30,7 @@ PROMISES: Final = {
 def freshness_card(board: Board, language: Language) -> str:
     """Every source, then every tag with a promise."""
     events = {source.name: source.events for source in board.sources}
-    sources = "".join(_source(one, events.get(one.name, 0), language) for one in board.freshness.sources)
+    sources = "".join(_source(one, events.get(one.name, 0), board, language) for one in board.freshness.sources)
     promised = "".join(_tag(one, language) for one in board.freshness.tags if one.promise_s is not None)
     tags = f'<h3>{text(say("promises", language))}</h3><ul class="fresh-list">{promised}</ul>' if promised else ""
     body = f'<ul class="fresh-list">{sources}</ul>{tags}'
@@ -45,7 +46,7 @@ def _workers(board: Board, language: Language) -> str:
     return " · ".join([*said, say("n_gone", language).format(gone)] if gone else said)
 
 
-def _source(source: SourceFreshness, events: int, language: Language) -> str:
+def _source(source: SourceFreshness, events: int, board: Board, language: Language) -> str:
     topic = source.topic if source.topic != source.name else ""
     name = f'{titles({}, language, source.name)} <span class="second">{text(topic)}</span>'
     facts = [
@@ -54,6 +55,7 @@ def _source(source: SourceFreshness, events: int, language: Language) -> str:
         _lag(source, language),
         _ago("received_ago", source.silence_s, language),
         _unread(source, language),
+        _frozen(source, board, language),
     ]
     return _row(f"source:{source.name}", name, source.state, STATES[source.state], facts, language)
 
@@ -61,8 +63,9 @@ def _source(source: SourceFreshness, events: int, language: Language) -> str:
 def _tag(tag: TagFreshness, language: Language) -> str:
     age = "" if tag.age_s is None else say("age_now", language).format(_duration(tag.age_s, language))
     promise = say("promised", language).format(_duration(tag.promise_s or 0.0, language))
+    rests = say("frozen", language) if tag.frozen else ""
     name = titles(tag.title, language, tag.name)
-    return _row(f"fresh:{tag.name}", name, tag.promise, PROMISES[tag.promise], [promise, age], language)
+    return _row(f"fresh:{tag.name}", name, tag.promise, PROMISES[tag.promise], [promise, age, rests], language)
 
 
 def _row(key: str, name: str, word: str, style: str, facts: list[str], language: Language) -> str:
@@ -89,6 +92,13 @@ def _unread(source: SourceFreshness, language: Language) -> str:
     if not source.unread:
         return ""
     return say("n_unread", language).format(len(source.unread), source.partitions)
+
+
+def _frozen(source: SourceFreshness, board: Board, language: Language) -> str:
+    """As of when its features are read."""
+    if source.frozen_at is None:
+        return ""
+    return say("frozen_at", language).format(formats.day_and_time(source.frozen_at, board.summary.timezone))
 
 
 def _duration(seconds: float, language: Language) -> str:

@@ -34,6 +34,9 @@ def tag(name: str, en: str, zh: str, promise: Promise, **given: Any) -> TagFresh
 SOURCES = [
     source("transactions", "transactions", SourceState.FLOWING),
     source("app_logs", "app-logs", SourceState.BEHIND, age_s=95.0, lag=96_018, lag_s=94.0),
+    source(
+        "calls", "calls", SourceState.FROZEN, lag=0, silence_s=3_700.0, frozen_at="2025-01-05T00:22:33.123Z",
+    ),
     source("profiles", "profiles", SourceState.SILENT, age_s=3_600.0, lag=0, silence_s=3_590.0),
     source(
         "outcomes", "outcomes", SourceState.UNREAD,
@@ -42,7 +45,7 @@ SOURCES = [
 ]  # fmt: skip
 TAGS_FRESH = [
     tag("large_inflow", "Large inflow", "大额资金流入", Promise.KEPT),
-    tag("wealth_interest", "Interest in wealth products", "理财兴趣", Promise.MISSED, age_s=94.0),
+    tag("wealth_interest", "Interest in wealth products", "理财兴趣", Promise.MISSED, age_s=94.0, frozen=True),
     tag("vip", "VIP", "贵宾客户", Promise.NONE, promise_s=None),
 ]
 WORKERS = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from schemas.catalogue import TagKind
 from tests.browser.fake_data import FakeTag, named
 
-WAITS_QUANTILES = "its population's quantiles are not computed by this version"
+WAITS_QUANTILES = "its first cut-points wait for 100 customers and a refresh"
 WAITS_SCORE = "its target's model has yet to be learned: outcomes take their horizon to come"
 
 

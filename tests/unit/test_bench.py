@@ -11,8 +11,10 @@ import pytest
 
 from bench.load import zipf
 from bench.measure import Stopwatch
+from bench.plain_learning import PlainFollowUp
 from bench.plain_rules import PlainJob
 from schemas.catalogue import Catalogue
+from schemas.learning import Question
 from schemas.loading import loads
 from schemas.sources import Incoming
 from streams.demo import bank
@@ -41,15 +43,20 @@ def _stream() -> list[tuple[str, bytes]]:
 
 
 def test_plain_peer_says_what_the_engine_says_after_every_event(catalogue: Catalogue) -> None:
-    part, job = Partition(build(catalogue), keyed=False), PlainJob(catalogue)
+    part, job, further = Partition(build(catalogue), keyed=False), PlainJob(catalogue), PlainFollowUp(catalogue)
+    questions: tuple[set[str], set[str]] = set(), set()
     states: dict[str, dict[str, Any]] = {}
     flips = 0
     for offset, (source, line) in enumerate(_stream()):
         record = msgspec.json.decode(line)
         customer = record["customer_id"]
-        part.feed([(source, Incoming(line, None, offset))])
+        output = part.feed([(source, Incoming(line, None, offset))])
         state = msgspec.json.decode(msgspec.json.encode(states.get(customer, {})))  # as the table's store does
-        flips += len(job.apply(source, customer, record, state))
+        applied = job.apply(source, customer, record, state)
+        flips += len(applied.flips)
+        questions[0].update(one.id for one in output.examples if isinstance(one, Question))
+        sent = further.apply(source, customer, applied, state)
+        questions[1].update(record["id"] for _, record in sent if record.get("kind") == "question")
         states[customer] = state
         expected = part.customer_tags(customer)
         assert expected is not None
@@ -59,6 +66,7 @@ def test_plain_peer_says_what_the_engine_says_after_every_event(catalogue: Catal
         inside = {s.name for s in catalogue.segments if said.get(s.name)}
         assert inside == set(expected.segments)
     assert flips > 500
+    assert questions[0] == questions[1] != set()
 
 
 def test_keys_follow_zipf_and_a_shorter_load_is_the_beginning_of_a_longer_one() -> None:

@@ -10,10 +10,24 @@ from pathlib import Path
 import pytest
 
 from schemas import rules
-from schemas.catalogue import Aggregation, Catalogue, Category, FieldKind, Levels, Quantiles, Score, Tag, TagKind, When
+from schemas.catalogue import (
+    Aggregation,
+    Catalogue,
+    Category,
+    Code,
+    FieldKind,
+    Levels,
+    Quantiles,
+    Score,
+    Tag,
+    TagKind,
+    When,
+)
 from schemas.loading import load
 from schemas.loading_tags import rests_on
+from schemas.records import Value
 from streams.commands.check import base, row_bytes
+from tests.oracle_rules import evaluate
 
 FEWEST = {
     "bank": {"features": 20, "tags": 30, "segments": 8, "targets": 2},
@@ -46,7 +60,7 @@ def test_it_has_enough_of_everything(name: str) -> None:
 def test_it_has_tags_of_all_five_kinds_and_of_every_sort_of_rule(name: str) -> None:
     tags = shipped(name).tags
     assert {tag.kind for tag in tags} == set(TagKind)
-    assert {type(tag.rule) for tag in tags} == {When, Levels, Category, Quantiles, Score}
+    assert {type(tag.rule) for tag in tags} == {When, Levels, Category, Quantiles, Score, Code}
 
 
 @BOTH
@@ -123,7 +137,40 @@ def test_quantile_and_score_tags_say_why_they_wait(name: str) -> None:
     predicted = {tag.name for tag in shipped(name).tags if isinstance(tag.rule, Score)}
     assert waiting.keys() == {"rfm_recency", "rfm_frequency", "rfm_monetary"} | predicted
     assert all("yet to be learned" in waiting[name] for name in predicted)
-    assert all("by this version" in waiting[name] for name in waiting.keys() - predicted)
+    assert all("first cut-points" in waiting[name] for name in waiting.keys() - predicted)
+
+
+CLASSIC = {
+    "重要价值": "555",
+    "重要发展": "515",
+    "重要保持": "155",
+    "重要挽留": "115",
+    "一般价值": "551",
+    "一般发展": "511",
+    "一般保持": "151",
+    "一般挽留": "111",
+}
+
+
+@BOTH
+def test_every_code_is_in_exactly_one_of_the_eight_classic_segments(name: str) -> None:
+    catalogue = shipped(name)
+    classic = {one.title["zh"]: one.rule for one in catalogue.segments if one.name.startswith("rfm_")}
+    assert classic.keys() == CLASSIC.keys()
+    codes = catalogue.tag("rfm_code").values
+    assert len(codes) == 125
+    for code in codes:
+        levels: dict[str, Value] = dict(zip(("rfm_recency", "rfm_frequency", "rfm_monetary"), code, strict=True))
+        in_it = [title for title, rule in classic.items() if evaluate(rule, levels)]
+        high = "".join("5" if level in "45" else "1" for level in code)
+        assert in_it == [title for title, typical in CLASSIC.items() if typical == high]
+
+
+@BOTH
+def test_who_lacks_a_level_is_in_none_of_the_eight_classic_segments(name: str) -> None:
+    levels: dict[str, Value] = {"rfm_recency": "5", "rfm_frequency": None, "rfm_monetary": "1"}
+    rules_ = [one.rule for one in shipped(name).segments if one.name.startswith("rfm_")]
+    assert not any(evaluate(rule, levels) for rule in rules_)
 
 
 def test_the_bank_predicts_deposits_and_churn() -> None:

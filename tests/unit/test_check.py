@@ -110,7 +110,9 @@ def test_a_tag_says_what_it_rests_on_through_others_too(summary: str) -> None:
 
 
 def test_tags_that_wait_say_why(summary: str) -> None:
-    assert "warming: its population's quantiles" in row(summary, "Tags", "rfm_monetary")
+    assert "fifths of who has inflow_90d, looked at every 1d" in row(summary, "Tags", "rfm_monetary")
+    assert "from 100 customers on" in row(summary, "Tags", "rfm_monetary")
+    assert "5 has the smallest" in row(summary, "Tags", "rfm_recency")
     assert "warming: its target's model" in row(summary, "Tags", "deposit_intent")
     assert "warming" not in row(summary, "Tags", "lifecycle")
 

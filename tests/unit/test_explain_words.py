@@ -136,9 +136,11 @@ def test_every_kind_of_rule_has_its_sentences(name: str) -> None:
 def test_quantiles_say_of_what_and_which_end_is_the_lowest() -> None:
     said = rules_in_words(load(ROOT / "schemas" / "bank.yaml"))["rfm_monetary"]
     assert said == {
-        "en": ["One of 5 equal parts of all customers by Inflow of 90 days, 1 the lowest"],
-        "zh": ["按近90天入账将全体客户5等分，1为最低"],
+        "en": ["One of 5 equal parts of the customers by Inflow of 90 days, 1 the lowest"],
+        "zh": ["按近90天入账将客户5等分，1为最低"],
     }
+    recency = rules_in_words(load(ROOT / "schemas" / "bank.yaml"))["rfm_recency"]
+    assert recency["en"][0].endswith("by Since the last activity, 1 the highest value")
 
 
 @pytest.fixture(params=["schemas/bank.yaml", "schemas/retail.yaml", "tests/everything.yaml"])

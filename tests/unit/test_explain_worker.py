@@ -16,12 +16,13 @@ import pytest
 from schemas.explanations import Dossier
 from schemas.loading import loads
 from schemas.rule_words import vocabulary
-from streams.config import Clock, Settings
+from streams.config import Clock, Settings, wall_ms
 from streams.counters import Counters
 from streams.engine.explain_score import explain_scores
 from streams.engine.plan import build
 from streams.explaining.decides import translated
 from streams.replay import Record, Replay
+from streams.silence import Silence
 from streams.watch import WorkerView
 from streams.web.api import create_api
 from streams.web.snapshots import Snapshots
@@ -87,7 +88,8 @@ def real() -> Answer:
     worker = SimpleNamespace(
         models=[],
         catalogue=CATALOGUE_READ, settings=Settings(clock=Clock.EVENT), counters=counters, ready=True,
-        partitions=dict(enumerate(replay.parts)), recent=counters.recent,
+        partitions=dict(enumerate(replay.parts)), recent=counters.recent, clock=wall_ms,
+        silence=Silence(CATALOGUE_READ, "real"),
     )  # fmt: skip
     return api(WorkerView(worker))  # type: ignore[arg-type]  # what the view uses of a worker
 

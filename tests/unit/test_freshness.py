@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any
 
 import msgspec
@@ -10,9 +11,11 @@ import pytest
 from schemas.catalogue import Catalogue
 from schemas.freshness import Freshness, Promise, SourceFreshness, SourceState, TagFreshness, WorkerState
 from schemas.loading import loads
+from schemas.resting import sources_of
 from schemas.status import Clock, PlaceStatus, TagStatus, WorkerStatus
+from schemas.values import parse_iso
 from streams.ages import BOUNDS_MS
-from streams.freshness import FORGOTTEN_AFTER_MS, report, sources_of
+from streams.freshness import FORGOTTEN_AFTER_MS, report
 
 NOW = 1_735_700_000_000
 MINUTE = 60_000
@@ -233,3 +236,34 @@ def test_a_tag_rests_on_sources_through_features_tags_and_targets(shop: Catalogu
         "looks": ("look",),
         "risk": ("pay", "look"),
     }
+
+
+def test_a_frozen_source_says_since_when_and_so_do_the_tags_that_rest_on_it(shop: Catalogue) -> None:
+    found = report([worker()], shop, NOW, frozen={"pay": NOW - MINUTE})
+    assert (pay(found).state, pay(found).frozen_at) == (SourceState.FROZEN, "2025-01-01T02:52:20.000Z")
+    assert {one.name for one in found.tags if one.frozen} == {"spends", "rich", "risk"}
+    assert tag(found, "spends").waits_for == ["pay"]
+
+
+def test_a_frozen_source_that_nobody_reads_is_unread_first(shop: Catalogue) -> None:
+    assert pay(report([worker(stopped=True)], shop, NOW, frozen={"pay": NOW})).state is SourceState.UNREAD
+
+
+@pytest.mark.parametrize(
+    ("heard", "state"),
+    [
+        # open until 09:00, and from 21:00 the day before
+        ("2025-01-01T02:43:20Z", SourceState.SILENT),
+        ("2025-01-01T02:43:21Z", SourceState.FLOWING),
+        ("2024-12-31T20:00:00Z", SourceState.SILENT),
+    ],
+)
+def test_silence_is_told_within_open_hours(heard: str, state: SourceState) -> None:
+    night = loads(CATALOGUE.replace("stall_after: 10m", "stall_after: 10m, open: '21:00-09:00'"))
+    assert pay(report([worker(pay={"received_ms": parse_iso(heard, UTC)})], night, NOW)).state is state
+
+
+def test_closed_hours_are_no_silence() -> None:
+    day = loads(CATALOGUE.replace("stall_after: 10m", "stall_after: 10m, open: '09:00-21:00'"))
+    heard = parse_iso("2024-12-31T20:55:00Z", UTC)
+    assert pay(report([worker(pay={"received_ms": heard})], day, NOW)).state is SourceState.FLOWING

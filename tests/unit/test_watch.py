@@ -15,6 +15,7 @@ from streams.counters import LATEST, Counters
 from streams.engine.plan import build
 from streams.output import Output
 from streams.replay import Record, Replay
+from streams.silence import Silence
 from streams.watch import WINDOW_S, Rate, WorkerView
 from streams.web.view import State
 from tests.integration.support import EVERYTHING, HOUR_MS, START_MS, stream
@@ -31,6 +32,7 @@ class FakeWorker:
         self.counters = Counters([source.name for source in self.catalogue.sources], 50)
         self.ready = True
         self.models: list[Any] = []
+        self.silence, self.clock = Silence(self.catalogue, "watched"), wall_ms
         replay = Replay(build(self.catalogue), partitions)
         self.partitions = dict(enumerate(replay.parts))
         self.outputs: list[Output] = []

@@ -125,7 +125,7 @@ def test_metrics_come_in_the_format_that_prometheus_asks_for(
     assert answer.headers["content-type"].startswith(content_type)
     silence = next(one for one in read(answer.text) if one.name == "livetags_source_silence_seconds")
     assert {one.labels["source"]: one.value for one in silence.samples} == {
-        "transactions": 0.3, "app_logs": 0.3, "profiles": 3590.0
+        "transactions": 0.3, "app_logs": 0.3, "calls": 3700.0, "profiles": 3590.0
     }  # fmt: skip
 
 

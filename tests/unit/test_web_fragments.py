@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from schemas.catalogue import TagKind, Unit
+from schemas.explanations import CutExplanation
 from schemas.freshness import Freshness, Promise, SourceState
 from schemas.records import Cause, SegmentChange, TagChange, Value
 from schemas.status import Clock
@@ -135,6 +136,8 @@ def test_every_state_has_its_word(state: State) -> None:
         ),
         (SourceState.BEHIND, {"lag_s": 94.0}, "stale", "12 behind for 1 min 34 s"),
         (SourceState.SILENT, {"lag": 0, "silence_s": 660.0}, "stale", "0 behind last record 11 min ago"),
+        (SourceState.FROZEN, {"lag": 0, "frozen_at": AT}, "stale", "frozen 2,000 events newest event 400 ms ago"),
+        (SourceState.FROZEN, {"lag": 0, "frozen_at": AT}, "stale", "read as of 2025-01-05 01:12"),
         (SourceState.UNREAD, {"lag": None, "unread": [1, 2]}, "broken", "nobody reads it 2,000 events"),
         (SourceState.UNREAD, {"lag": None, "unread": [1, 2]}, "broken", "lag unknown last record 300 ms ago 2 of 8"),
         (SourceState.UNKNOWN, {"age_s": None}, "quiet", "not known yet 2,000 events 12 behind"),
@@ -152,7 +155,7 @@ def test_a_source_says_in_a_word_how_it_is_and_then_its_figures(
 def test_only_tags_with_a_promise_are_listed_with_what_became_of_it() -> None:
     text = plain(fresh.freshness_card(board(), EN))
     assert "Large inflow 大额资金流入 kept promised within 5 s 420 ms now" in text
-    assert "Interest in wealth products 理财兴趣 missed promised within 5 s 1 min 34 s now" in text
+    assert "Interest in wealth products 理财兴趣 missed promised within 5 s 1 min 34 s now frozen" in text
     assert "VIP" not in text
 
 
@@ -187,6 +190,29 @@ def test_one_customer_shows_what_is_so_before_what_is_not_and_why() -> None:
     assert "Tags 2" in text
     assert text.index("lifecycle") < text.index("Not now 1") < text.index("intent warming")
     assert "Features Inflow in 1 hour 一小时入账 61,000.50 CNY visits –" in text
+
+
+def test_a_level_by_rank_says_where_the_levels_begin() -> None:
+    cuts = CutExplanation(3, AT, 2_469, "inflow_1h", Unit.MONEY, False, ["10.00", "61000.50"])
+    worth = Explanation("lifecycle", {}, "3", AT, "cut-point", "of: inflow_1h", {}, "", cuts)
+    customer = CustomerDetail("C1", AT, {"lifecycle": "3"}, {}, {}, {}, [worth])
+    text = plain(dossier.dossier(customer, board(), EN))
+    assert "Cut-points 2: ≥ 10.00 CNY · 3: ≥ 61,000.50 CNY (version 3, 2,469)" in text
+
+
+def test_a_code_shows_the_words_that_most_customers_have() -> None:
+    counts = {f"{n:03}": n for n in range(125)}
+    text = bars.tags_card(board(tags=[msgspec.structs.replace(LIFECYCLE, counts=counts)]), EN)
+    assert all(f'data-key="{n:03}"' in text for n in range(113, 125))
+    assert 'data-key="112"' not in text
+
+
+def test_what_is_frozen_keeps_its_value_and_says_so() -> None:
+    status = {"lifecycle": "frozen", "prospects": "frozen"}
+    customer = CustomerDetail("C1", AT, {"lifecycle": "active"}, {"prospects": AT}, {}, status, [])
+    text = plain(dossier.dossier(customer, board(), EN))
+    assert "prospects since 2025-01-05 01:12 in · frozen" in text
+    assert "active · frozen" in text
 
 
 def test_a_customer_in_no_segment_is_said_to_be_in_none() -> None:

@@ -1,0 +1,57 @@
+"""New cut-points on their way to a partition's customers: one set at a time, slice by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from streams.cuts import Cut
+from streams.output import Output
+from streams.processor import Partition
+
+AT_ONCE = 2_048
+
+
+class _Round(msgspec.Struct):
+    """Customers being brought up to cut-points: the next one's slot, and what names these in changes' ids."""
+
+    anchor: str
+    slot: int = 0
+
+
+class Measuring:
+    """The rounds of one partition. A round ends before the next begins; of sets that wait, a tag's newest counts."""
+
+    def __init__(self, part: Partition) -> None:
+        self._part = part
+        self._waiting: dict[str, Cut] = {}
+        self._round: _Round | None = None
+
+    def take(self, cut: Cut) -> None:
+        """Have these cut-points adopted when it is their turn."""
+        self._waiting[cut.points.tag] = cut
+
+    def take_all(self, cuts: Iterable[Cut]) -> None:
+        """The same of several."""
+        for cut in cuts:
+            self.take(cut)
+
+    @property
+    def at_work(self) -> bool:
+        """Whether there is anything left to do."""
+        return self._round is not None or bool(self._waiting)
+
+    def step(self) -> list[Output]:
+        """Bring some more customers up to the cut-points; between two records."""
+        while self._round is None and self._waiting:
+            cut = self._waiting.pop(next(iter(self._waiting)))
+            if self._part.adopt_cuts(cut.points):
+                self._round = _Round(str(cut.offset))
+        if self._round is None:
+            return []
+        done = self._part.recut(self._round.slot, self._round.anchor, AT_ONCE)
+        self._round.slot = done.next_slot
+        if not done.more:
+            self._round = None
+        return [done.output]
