@@ -90,8 +90,12 @@ def test_prometheus_scrapes_both_workers(stack: Stack) -> None:
         ]
 
     until(scraped, "both workers are up for Prometheus")
-    (found,) = fetched(f"{address}query?query=sum(livetags_customers)")["data"]["result"]
-    assert int(found["value"][1]) == CUSTOMERS
+
+    def counted() -> bool:
+        found = fetched(f"{address}query?query=sum(livetags_customers)")["data"]["result"]
+        return [one["value"][1] for one in found] == [str(CUSTOMERS)]
+
+    until(counted, "Prometheus has seen every customer")
 
 
 def test_nothing_runs_as_root_and_no_kernel_is_compiled_that_the_image_has(stack: Stack) -> None:
