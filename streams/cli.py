@@ -7,7 +7,19 @@ from typing import Final
 
 import click
 
-COMMANDS: Final = ("check", "data", "demo", "explain", "freshness", "replay", "topics", "trainer", "worker")
+COMMANDS: Final = (
+    "check",
+    "data",
+    "demo",
+    "explain",
+    "feed",
+    "freshness",
+    "replay",
+    "state",
+    "topics",
+    "trainer",
+    "worker",
+)
 
 
 class _Lazy(click.Group):

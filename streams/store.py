@@ -73,8 +73,8 @@ class Rows(msgspec.Struct, frozen=True):
     rows: list[bytes]
 
 
-class _Stand(msgspec.Struct, frozen=True):
-    """The database's own record: its marker, and the changelog's next offset."""
+class Stand(msgspec.Struct, frozen=True):
+    """The database's own record, under `MARKER`: its marker, and the changelog's next offset."""
 
     marker: Marker | None
     changelog: int
@@ -95,7 +95,7 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = _open(path)
         kept = self._db.get(MARKER)
-        stand = msgspec.json.decode(kept, type=_Stand) if kept is not None else _Stand(None, 0)
+        stand = msgspec.json.decode(kept, type=Stand) if kept is not None else Stand(None, 0)
         self.marker = stand.marker
         self.changelog_position = stand.changelog
 
@@ -107,7 +107,7 @@ class Store:
                 batch.delete(entry.key)
             else:
                 batch.put(entry.key, entry.value)
-        batch.put(MARKER, msgspec.json.encode(_Stand(marker, changelog_position)))
+        batch.put(MARKER, msgspec.json.encode(Stand(marker, changelog_position)))
         self._db.write(batch)
         self.marker, self.changelog_position = marker, changelog_position
 
@@ -143,21 +143,22 @@ class Store:
         self._db.close()
 
 
-def _options() -> Options:
-    options = Options(raw_mode=True)
-    options.create_if_missing(True)
-    options.set_write_buffer_size(_WRITE_BUFFER)
-    options.set_max_write_buffer_number(2)
-    options.set_keep_log_file_num(1)
-    options.set_max_open_files(64)
-    return options
+def options() -> Options:
+    """How a store's database is opened."""
+    found = Options(raw_mode=True)
+    found.create_if_missing(True)
+    found.set_write_buffer_size(_WRITE_BUFFER)
+    found.set_max_write_buffer_number(2)
+    found.set_keep_log_file_num(1)
+    found.set_max_open_files(64)
+    return found
 
 
 def _open(path: Path) -> Rdict:
     deadline = time.monotonic() + OPEN_WITHIN_S
     while True:
         try:
-            return Rdict(str(path), _options())
+            return Rdict(str(path), options())
         except Exception as error:  # rocksdict raises Exception itself
             if "lock" not in str(error).lower():
                 raise StoreError(

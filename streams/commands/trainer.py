@@ -12,12 +12,10 @@ import click
 import msgspec
 
 from schemas.catalogue import Catalogue
-from schemas.loading import load
-from schemas.problems import CatalogueError
 from streams.beside import Failed
-from streams.commands.running import signalled, unless
+from streams.commands.running import given, signalled, unless
 from streams.compiled import keep_compiled
-from streams.config import Settings, SettingsError, read
+from streams.config import Settings
 
 if TYPE_CHECKING:
     from streams.learning import Standing
@@ -44,16 +42,9 @@ def trainer(catalogue: Path, broker: str | None, data_dir: Path | None, rebuild:
 
     Several trainers of the same catalogue share its targets. Exit codes: 0 stopped, 1 failed, 2 wrong use.
     """
-    try:
-        settings = read({"broker": broker, "data_dir": data_dir})
-        loaded = load(catalogue)
-    except SettingsError as error:
-        raise click.UsageError(str(error)) from None
-    except CatalogueError as error:
-        click.echo(str(error), err=True)
-        raise SystemExit(1) from None
-    keep_compiled(settings.data_dir)
-    raise SystemExit(asyncio.run(_run(settings, loaded, rebuild, str(catalogue), as_json)))
+    found = given(catalogue, {"broker": broker, "data_dir": data_dir})
+    keep_compiled(found.settings.data_dir)
+    raise SystemExit(asyncio.run(_run(found.settings, found.catalogue, rebuild, str(catalogue), as_json)))
 
 
 async def _run(settings: Settings, catalogue: Catalogue, rebuild: bool, file: str, as_json: bool) -> int:

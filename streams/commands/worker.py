@@ -12,13 +12,11 @@ import click
 import msgspec
 
 from schemas.catalogue import Catalogue
-from schemas.loading import load
-from schemas.problems import CatalogueError
 from schemas.status import WorkerStatus
 from streams.beside import Failed
-from streams.commands.running import signalled, unless
+from streams.commands.running import given, signalled, unless
 from streams.compiled import keep_compiled
-from streams.config import Clock, Settings, SettingsError, read
+from streams.config import Clock, Settings
 
 if TYPE_CHECKING:
     from streams.app import Worker
@@ -62,16 +60,9 @@ def worker(
 
     Several workers of the same catalogue share its partitions. Exit codes: 0 stopped, 1 failed, 2 wrong use.
     """
-    try:
-        settings = read({"broker": broker, "data_dir": data_dir, "clock": clock, "web_port": web_port})
-        loaded = load(catalogue)
-    except SettingsError as error:
-        raise click.UsageError(str(error)) from None
-    except CatalogueError as error:
-        click.echo(str(error), err=True)
-        raise SystemExit(1) from None
-    keep_compiled(settings.data_dir)
-    raise SystemExit(asyncio.run(_run(settings, loaded, rebuild, str(catalogue), expect, as_json)))
+    found = given(catalogue, {"broker": broker, "data_dir": data_dir, "clock": clock, "web_port": web_port})
+    keep_compiled(found.settings.data_dir)
+    raise SystemExit(asyncio.run(_run(found.settings, found.catalogue, rebuild, str(catalogue), expect, as_json)))
 
 
 async def _run(

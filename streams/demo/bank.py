@@ -19,6 +19,7 @@ from streams import demo
 from streams.demo import AppChannel, AppEvent, Channel, Draws, Ints, Objects, Party, Stream, Type, iso_times, optional
 from streams.demo.bank_truth import DAYS, YEAR_START_MS, Occupation, People, Scene, State, Truth, live, truth
 
+CUSTOMERS = 20_000
 ZONE_MS = 8 * demo.HOUR_MS
 MONTH_DAYS = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 MONTH_LAST = np.cumsum(MONTH_DAYS) - 1
@@ -60,7 +61,7 @@ class Simulation(msgspec.Struct, frozen=True):
     truth: Truth
 
 
-def simulate(customers: int = 20_000, seed: int = 7) -> Simulation:
+def simulate(customers: int = CUSTOMERS, seed: int = 7) -> Simulation:
     """A year of the bank's events and the exact probabilities behind its deposits."""
     people = People.draw(customers, seed)
     life = live(people, seed)
@@ -224,14 +225,15 @@ def _words(codes: type[IntEnum]) -> Objects:
     return np.array([code.name.lower() for code in codes], object)
 
 
-def _zoned(times_ms: Ints) -> list[str]:
+def zoned(times_ms: Ints) -> list[str]:
+    """Times as the bank's records hold them."""
     return iso_times(times_ms, "ms", ZONE_MS, "+08:00")
 
 
 def _texts(letter: str, start: int, rows: Rows, ids: Objects) -> tuple[list[str], list[str], list[str]]:
     """Own id, customer's id and time of rows that begin at number `start`."""
     numbers = [f"{letter}{number:07d}" for number in range(start, start + len(rows))]
-    return numbers, ids[rows["customer"]].tolist(), _zoned(rows["at"])
+    return numbers, ids[rows["customer"]].tolist(), zoned(rows["at"])
 
 
 def _profiles(scene: Scene, ids: Objects) -> Stream:
@@ -256,7 +258,7 @@ def _profiles(scene: Scene, ids: Objects) -> Stream:
         born, month, vip = people.birth_year[slot], months[people.birth_month[slot]], people.vip[slot]
         columns = (ids[slot], CITIES[cities[rows]], born, month, vip, trades[people.occupation[slot]], consents[rows])
         first, *rest = (column.tolist() for column in columns)
-        return list(map(demo.CustomerProfile, first, _zoned(times[rows]), *rest))
+        return list(map(demo.CustomerProfile, first, zoned(times[rows]), *rest))
 
     return Stream("profiles", times[order], records)
 

@@ -6,14 +6,15 @@ integers and reads each file in blocks, without parsing JSON.
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.demo import Stream, bank, retail
+from streams.demo import Stream, bank
 
 VERSIONS = {"retail": 2, "bank": 2}  # part of the cache directory's name: raise it when the bytes change
 INDEX = np.dtype([("time_ms", "<i8"), ("end", "<i8")])
@@ -73,23 +74,38 @@ def load(name: str, cache: Path) -> Dataset:
     if name not in VERSIONS:
         raise UnknownDatasetError(f"there is no demo data set {name!r}; choose one of {', '.join(VERSIONS)}")
     directory = cache / f"{name}-v{VERSIONS[name]}"
-    if not directory.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        _make(name, directory)
+    _make(_write_retail if name == "retail" else _write_bank, directory)
     return opened(name, directory)
 
 
-def _make(name: str, directory: Path) -> None:
+def bank_of(customers: int, cache: Path) -> Dataset:
+    """The simulated bank with so many customers, made under `cache` if it is not there yet."""
+    directory = cache / f"bank-v{VERSIONS['bank']}-{customers}"
+    _make(partial(_write_bank, customers=customers), directory)
+    return opened("bank", directory)
+
+
+def _write_retail(directory: Path) -> None:
+    from streams.demo import retail  # late: it needs what only the demo is installed with
+
+    write(retail.streams(), directory)
+
+
+def _write_bank(directory: Path, customers: int = bank.CUSTOMERS) -> None:
+    simulation = bank.simulate(customers)
+    write(simulation.streams, directory)
+    simulation.truth.save(directory / "truth.npz")
+
+
+def _make(write_into: Callable[[Path], None], directory: Path) -> None:
     """Write into a folder of our own, then rename; whoever comes second keeps the first one's files."""
+    if directory.is_dir():
+        return
+    directory.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
         draft.chmod(0o755)  # mkdtemp's folders are closed to everybody else
-        if name == "retail":
-            write(retail.streams(), draft)
-        else:
-            simulation = bank.simulate()
-            write(simulation.streams, draft)
-            simulation.truth.save(draft / "truth.npz")
+        write_into(draft)
         try:
             draft.rename(directory)
         except OSError:

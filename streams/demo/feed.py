@@ -8,7 +8,7 @@ would apply what has come of one source before what is about to come of another 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -44,16 +44,25 @@ class Feed:
     ----------
     limit
         Send no more than so many records; None sends all.
+    there
+        By topic, how many records of each partition were sent before: so many of the first are passed over.
     """
 
     def __init__(
-        self, dataset: Dataset, catalogue: Catalogue, address: str, partitions: int, limit: int | None = None
+        self,
+        dataset: Dataset,
+        catalogue: Catalogue,
+        address: str,
+        partitions: int,
+        limit: int | None = None,
+        there: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         self.total = min(sum(dataset.events.values()), limit or sum(dataset.events.values()))
         self.sent = 0
         self._dataset, self._address, self._partitions = dataset, address, partitions
         self._routes = [_route(catalogue, name) for name in dataset.sources]
         self._homes: dict[str, _Home] = {}
+        self._there = {route.topic: list((there or {}).get(route.topic, [0] * partitions)) for route in self._routes}
 
     async def run(self) -> None:
         """Send all."""
@@ -63,33 +72,44 @@ class Feed:
         await sender.start()
         try:
             for chunk in merged_chunks(self._dataset, CHUNK):
-                await self._send(sender, _cut(chunk, self.total - self.sent))
+                await self.send(sender, _cut(chunk, self.total - self.sent))
                 self.sent += min(len(chunk.lines), self.total - self.sent)
                 if self.sent == self.total:
                     break
         finally:
             await sender.stop()
 
-    async def _send(self, sender: AIOKafkaProducer, chunk: Chunk) -> None:
-        """Send a chunk and wait for the broker to have it."""
+    async def send(self, sender: AIOKafkaProducer, chunk: Chunk, stamp_ms: int | None = None) -> None:
+        """Send a chunk and wait for the broker to have it.
+
+        Parameters
+        ----------
+        stamp_ms
+            The Kafka timestamp of its records; None: the time of each.
+        """
         rows: dict[int, list[int]] = {}
         for row, source in enumerate(chunk.sources):
             rows.setdefault(source, []).append(row)
-        answers = [await self._send_source(sender, self._routes[number], chunk, rows[number]) for number in rows]
+        answers = [
+            await self._send_source(sender, self._routes[number], chunk, rows[number], stamp_ms) for number in rows
+        ]
         await asyncio.gather(*(answer for each in answers for answer in each))
 
     async def _send_source(
-        self, sender: AIOKafkaProducer, route: _Route, chunk: Chunk, rows: Sequence[int]
+        self, sender: AIOKafkaProducer, route: _Route, chunk: Chunk, rows: Sequence[int], stamp_ms: int | None
     ) -> list[asyncio.Future[Any]]:
         """Hand over the batches of one source; what comes back are the broker's answers."""
         open_ = [sender.create_batch() for _ in range(self._partitions)]
         answers: list[asyncio.Future[Any]] = []
-        homes, decode = self._homes, route.decode
+        homes, decode, there = self._homes, route.decode, self._there[route.topic]
         for row in rows:
             line = chunk.lines[row]
             customer = decode(line).key
             home = homes.get(customer) or self._home(customer)
-            number, at = home.partition, chunk.times_ms[row]
+            number, at = home.partition, chunk.times_ms[row] if stamp_ms is None else stamp_ms
+            if there[number]:
+                there[number] -= 1
+                continue
             if open_[number].append(key=home.key, value=line, timestamp=at) is None:
                 answers.append(await sender.send_batch(open_[number], route.topic, partition=number))
                 open_[number] = sender.create_batch()

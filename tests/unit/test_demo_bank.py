@@ -235,7 +235,7 @@ def test_two_at_once_leave_one_whole_data_set(tmp_path: Path, monkeypatch: pytes
     barrier = threading.Barrier(2)
     simulation = bank.simulate(20)
 
-    def simulate() -> bank.Simulation:
+    def simulate(customers: int) -> bank.Simulation:
         barrier.wait(5)
         return simulation
 
@@ -252,7 +252,7 @@ def test_two_at_once_leave_one_whole_data_set(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bank, "simulate", lambda: 1 / 0)
+    monkeypatch.setattr(bank, "simulate", lambda customers: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         dataset.load("bank", tmp_path)
     assert not list(tmp_path.iterdir())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from ruamel.yaml import YAML
 
 from streams.cli import main
 
@@ -32,11 +33,21 @@ def test_a_make_target_exists(command: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if not c.startswith("make ")])
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("docker ")])
+def test_a_compose_command_names_a_profile_that_is_there(command: str) -> None:
+    services = YAML(typ="safe").load(ROOT / "docker-compose.yml")["services"]
+    profiles = {profile for service in services.values() for profile in service.get("profiles", ())}
+    found = re.fullmatch(r"docker compose (?:--profile (\w+) )?(?:up --wait|down -v)", command)
+    assert found is not None
+    assert found[1] in {None, *profiles}
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if not c.startswith(("make ", "docker "))])
 def test_a_livetags_command_takes_its_options(command: str) -> None:
     program, name, *arguments = shlex.split(command)
     assert program == ".venv/bin/livetags"
-    shown = CliRunner().invoke(main, [name, "--help"])
+    within = [name, *arguments[:1]] if name == "state" else [name]
+    shown = CliRunner().invoke(main, [*within, "--help"])
     assert shown.exit_code == 0, shown.output
     assert all(option in shown.output for option in arguments if option.startswith("--"))
 
