@@ -10,7 +10,7 @@ import msgspec
 from rich.console import Console
 
 from bench import kernel
-from bench.job import CATALOGUE
+from bench.job import CATALOGUE, comparable
 from bench.load import Event, LoadError, events
 from bench.measure import Measured
 from bench.report import LATEST, Flips, Middle, Report, machine, middle, show, write
@@ -34,6 +34,7 @@ from streams.config import Settings
 @click.option("--no-plain", is_flag=True, help="Without plain Faust.")
 @click.option("--stages", is_flag=True, help="Also say where the livetags worker's time goes.")
 @click.option("--profile", metavar="FILE", default="", help="Write the livetags worker's cProfile there (slower).")
+@click.option("--rfm", is_flag=True, help="With tags by population too, which plain Faust can't say.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def main(
     count: int,
@@ -48,6 +49,7 @@ def main(
     no_plain: bool,
     stages: bool,
     profile: str,
+    rfm: bool,
     as_json: bool,
 ) -> None:
     """Measure livetags with the bank catalogue at full load, beside the same job in plain Faust.
@@ -56,14 +58,14 @@ def main(
     """
     load_before = os.getloadavg()[0]
     console = Console(stderr=as_json)
-    catalogue = load(CATALOGUE)
+    catalogue = load(CATALOGUE) if rfm else comparable(load(CATALOGUE))
     kept = cache or Settings().data_dir / "demo"
     try:
         given = events(catalogue, kept, count, customers, zipf)
         plain_given = [] if only_kernel or no_plain else _smaller(catalogue, kept, count, plain_events, customers, zipf)
     except LoadError as error:
         raise click.UsageError(str(error)) from None
-    setting = Setting(CATALOGUE, partitions, broker, stages, profile)
+    setting = Setting(CATALOGUE, partitions, broker, stages, profile, populations=rfm)
     loads = {} if only_kernel else {Peer.LIVETAGS: given} | ({} if no_plain else {Peer.PLAIN_FAUST: plain_given})
     try:
         found = _measured(loads, setting, repeat, console)
@@ -73,7 +75,7 @@ def main(
     with console.status("the stages alone"):
         alone = kernel.measure(catalogue, given)
         flips = _flips(catalogue, plain_given, found[Peer.PLAIN_FAUST][0]) if Peer.PLAIN_FAUST in found else None
-    slowed_by = [name for name, used in (("--stages", stages), ("--profile", bool(profile))) if used]
+    slowed_by = [name for name, used in (("--stages", stages), ("--profile", bool(profile)), ("--rfm", rfm)) if used]
     medians = {peer: middle(runs) for peer, runs in found.items()}
     report = Report(
         machine(load_before),

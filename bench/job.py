@@ -7,13 +7,30 @@ from typing import Final
 
 import msgspec
 
-from schemas.catalogue import Catalogue
+from schemas.catalogue import Catalogue, Quantiles
 from schemas.loading import load
+from schemas.loading_tags import rests_on
 from schemas.records import Cause
+from schemas.rules import names_in
 from streams.config import Clock, Settings
 
 CATALOGUE: Final = Path(__file__).parents[1] / "schemas" / "bank.yaml"
 EVENT_CAUSES: Final = (Cause.EVENT, Cause.PROFILE, Cause.LATE)
+
+
+def comparable(catalogue: Catalogue) -> Catalogue:
+    """The catalogue without what rests on all customers together: nothing in Faust's documentation can say that."""
+    dropped: set[str] = set()
+    for name in catalogue.tag_order:
+        rule = catalogue.tag(name).rule
+        if isinstance(rule, Quantiles) or rests_on(rule) & dropped:
+            dropped.add(name)
+    return msgspec.structs.replace(
+        catalogue,
+        tags=tuple(tag for tag in catalogue.tags if tag.name not in dropped),
+        tag_order=tuple(name for name in catalogue.tag_order if name not in dropped),
+        segments=tuple(one for one in catalogue.segments if not {n.name for n in names_in(one.rule)} & dropped),
+    )
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -31,6 +48,7 @@ class Job(msgspec.Struct, frozen=True):
     stages: bool = False
     profile: str = ""
     scored: bool = False
+    populations: bool = False
 
     @classmethod
     def read(cls, text: str) -> Job:
@@ -46,7 +64,8 @@ class Job(msgspec.Struct, frozen=True):
         """The catalogue over topics of this run."""
         found = load(Path(self.catalogue))
         sources = [msgspec.structs.replace(s, topic=f"{self.name}-{s.topic}") for s in found.sources]
-        return msgspec.structs.replace(found, sources=tuple(sources))
+        named = msgspec.structs.replace(found, sources=tuple(sources))
+        return named if self.populations else comparable(named)
 
     def settings(self) -> Settings:
         """How the livetags worker runs: the shipped settings, with the event clock."""

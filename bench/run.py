@@ -39,7 +39,8 @@ class WorkerFailed(Exception):
 class Setting(msgspec.Struct, frozen=True):
     """Where and how the workers run; no broker: an embedded one for every run.
 
-    `scored`: a model of every target is there from the beginning, so that every event is scored.
+    `scored`: a model of every target is there from the beginning, so that every event is scored. `populations`: with
+    the tags that rest on all customers together.
     """
 
     catalogue: Path
@@ -48,6 +49,7 @@ class Setting(msgspec.Struct, frozen=True):
     stages: bool = False
     profile: str = ""
     scored: bool = False
+    populations: bool = False
 
 
 @contextlib.contextmanager
@@ -80,6 +82,7 @@ def run(peer: Peer, setting: Setting, events: list[Event]) -> Measured:
             warm=str(warm),
             stages=setting.stages,
             scored=setting.scored,
+            populations=setting.populations,
             profile=setting.profile and str(Path(setting.profile).absolute()),
         )
         asyncio.run(_fill(job, events))
