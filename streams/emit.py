@@ -24,7 +24,7 @@ from schemas.records import DeadLetter, LateEvent
 from schemas.topics import LARGE_RECORDS, Role
 from streams.cluster import Cluster
 from streams.parting import OVERHEAD, key_of, parted
-from streams.record_batch import Frame, Parcel, events, of_page
+from streams.record_batch import Frame, Parcel, events, of_lines, of_page
 from streams.written import Changes, Customers
 
 BATCH_BYTES = 786_432
@@ -208,7 +208,7 @@ class Emitter:
             )
             for number, (target, definition) in enumerate((definitions or {}).items())
         }
-        self._encode = msgspec.json.Encoder().encode
+        self._encode, self._encode_lines = msgspec.json.Encoder().encode, msgspec.json.Encoder().encode_lines
 
     def add(self, records: Iterable[Record]) -> None:
         """Put records into the open batches of their topics, in the order given; those too large for them in parts."""
@@ -226,12 +226,11 @@ class Emitter:
 
     def add_examples(self, examples: Sequence[Example]) -> None:
         """Put questions and answers into the open batches of their targets."""
-        encode = self._encode
         for target, writer in self._examples.items() if examples else ():
             some = [example for example in examples if example.target == target]
             times = [one.at if isinstance(one, Question) else one.known_at for one in some]
-            keys, ids = [one.customer_id.encode() for one in some], [one.id.encode() for one in some]
-            writer.add_parcel(events(keys, map(encode, some), ids, times))
+            keys, ids = [one.customer_id for one in some], [one.id for one in some]
+            writer.add_parcel(events(keys, of_lines(self._encode_lines(some)), ids, times))
 
     def add_changes(self, changes: Changes) -> None:
         """Put changes into the open batches of the two topics, in their order."""

@@ -23,6 +23,7 @@ Bytes = NDArray[np.uint8]
 Places = NDArray[np.int64]
 _ID_KEY: Final = np.frombuffer(b"ce_id", dtype=np.uint8)
 _TIME_KEY: Final = np.frombuffer(b"ce_time", dtype=np.uint8)
+_LINE_FEED: Final = 10
 _NO_BYTES: Final = np.zeros(0, dtype=np.uint8)
 _OVERHEAD: Final = 32  # of a record: five varints of at most five bytes, attributes, two short ones
 
@@ -58,6 +59,25 @@ def pooled(parts: Iterable[bytes | None]) -> Texts:
     return Texts(np.frombuffer(bytearray().join(known), dtype=np.uint8), ends[:-1] + nulls, ends[1:])
 
 
+def of_lines(text: bytes) -> Texts:
+    """The lines of a text, each of which ends with a line feed and holds no other."""
+    pool = np.frombuffer(bytearray(text), dtype=np.uint8)
+    ends = np.flatnonzero(pool == _LINE_FEED)
+    starts = np.zeros(len(ends), dtype=np.int64)
+    starts[1:] = ends[:-1] + 1
+    return Texts(pool, starts, ends)
+
+
+def pooled_words(words: Sequence[str]) -> Texts:
+    """Words as UTF-8, one after the other; in one go where all are ASCII."""
+    joined = "".join(words)
+    if not joined.isascii():
+        return pooled(word.encode() for word in words)
+    ends = np.zeros(len(words) + 1, dtype=np.int64)
+    np.cumsum(np.fromiter(map(len, words), dtype=np.int64, count=len(words)), out=ends[1:])
+    return Texts(np.frombuffer(bytearray(joined, "ascii"), dtype=np.uint8), ends[:-1], ends[1:])
+
+
 _NO_TEXTS: Final = Texts(_NO_BYTES, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
 
 
@@ -66,9 +86,9 @@ def plain(keys: Iterable[bytes], values: Iterable[bytes | None]) -> Parcel:
     return Parcel(pooled(keys), pooled(values), _NO_TEXTS, np.zeros(0, dtype=np.int64))
 
 
-def events(keys: Iterable[bytes], values: Iterable[bytes], ids: Iterable[bytes], times: Sequence[int]) -> Parcel:
+def events(keys: Sequence[str], values: Texts, ids: Sequence[str], times: Sequence[int]) -> Parcel:
     """CloudEvents with those ids and times."""
-    return Parcel(pooled(keys), pooled(values), pooled(ids), np.array(times, dtype=np.int64))
+    return Parcel(pooled_words(keys), values, pooled_words(ids), np.array(times, dtype=np.int64))
 
 
 def of_page(written: Written, which: Places) -> Parcel:

@@ -12,10 +12,9 @@ from schemas.learning import ModelSnapshot
 from schemas.sources import Incoming
 from streams.engine.plan import Plan
 from streams.processor import Partition
-from streams.record_batch import Frame, events, of_page
+from streams.record_batch import Frame, events, of_lines, of_page
 
 CUSTOMER = "-"
-NOBODY = CUSTOMER.encode()
 AT_MS = 1_000
 ROOM = 1_048_576
 LATER_MS = AT_MS + 400 * 86_400_000
@@ -35,7 +34,7 @@ def warm(plan: Plan) -> None:
     for source in plan.catalogue.sources:
         part.push(source.name, [Incoming(msgspec.json.encode(_record(source)))])
     frame = Frame(ROOM)
-    frame.fill(events([NOBODY], [NOBODY], [NOBODY], [AT_MS]), 0)
+    frame.fill(events([CUSTOMER], of_lines(b"-\n"), [CUSTOMER], [AT_MS]), 0)
     for output in (part.run(), part.advance(LATER_MS)):
         for changes in output.written:
             frame.fill(of_page(changes, np.arange(len(changes))), 0)

@@ -22,7 +22,7 @@ from schemas.loading import load  # noqa: E402
 from schemas.sources import Incoming  # noqa: E402
 from streams.engine import plan  # noqa: E402
 from streams.processor import Partition  # noqa: E402
-from streams.record_batch import Frame, events, of_page, plain  # noqa: E402
+from streams.record_batch import Frame, events, of_lines, of_page, plain  # noqa: E402
 from streams.warm import warm  # noqa: E402
 
 
@@ -42,8 +42,9 @@ def _work(built: plan.Plan, lines: list[bytes]) -> None:
     output = part.run()
     for changes in output.written:
         frame.fill(of_page(changes, np.flatnonzero(changes.segment)), 0)
-    asked = [(one.customer_id.encode(), b"{}", one.id.encode()) for one in output.examples]
-    frame.fill(events(*([one[n] for one in asked] for n in range(3)), [1] * len(asked)), 0)  # type: ignore[arg-type]
+    asked = output.examples
+    written = of_lines(b"{}\n" * len(asked))
+    frame.fill(events([one.customer_id for one in asked], written, [one.id for one in asked], [1] * len(asked)), 0)
     dirty = part.take_dirty()
     frame.fill(plain(dirty.customers, dirty.rows), 0)
     frame.fill(plain(dirty.customers, [None for _ in dirty.rows]), 0)

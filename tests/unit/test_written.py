@@ -18,7 +18,7 @@ from schemas.records import change_id
 from schemas.values import iso, money
 from streams.engine import blake2b, ink
 from streams.engine.plan import build
-from streams.record_batch import Frame, events, of_page, plain
+from streams.record_batch import Frame, events, of_lines, of_page, plain
 from streams.replay import Record, Replay
 from streams.written import Changes, Customers
 from tests.integration.support import EVERYTHING, stream
@@ -129,9 +129,10 @@ def test_entries_and_tombstones_are_framed_as_they_are(entries: list[tuple[bytes
 
 def test_events_bear_their_ids_and_times() -> None:
     frame = Frame(10_000, [("ce_type", b"x")])
-    assert frame.fill(events([b"k", b"l"], [b"1", b"2"], [b"first", b""], [0, 1_735_689_600_123]), 0) == 2
+    assert frame.fill(events(["k", "客"], of_lines(b"1\n\n"), ["first", ""], [0, 1_735_689_600_123]), 0) == 2
     read = list(DefaultRecordBatch(bytes(frame.take()._build())))
     headers = [{name: bytes(value) for name, value in record.headers} for record in read]
+    assert [(record.key, record.value) for record in read] == [(b"k", b"1"), ("客".encode(), b"")]
     assert [h["ce_id"] for h in headers] == [b"first", b""]
     assert headers[1]["ce_time"] == b"2025-01-01T00:00:00.123Z"
 
