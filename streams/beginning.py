@@ -47,7 +47,7 @@ class Beginning:
         catalogue, marker = self._plan.catalogue, recovered.marker
         part = Partition(self._plan, partition=number, partitions=self._cluster.partitions)
         if marker is not None:
-            part.measure(marker.clock)
+            part.restore_cuts(marker.clock)
             part.load(recovered.rows.customers, recovered.rows.rows)
             part.restore(marker.positions, marker.clock)
             part.asker.load(recovered.kept[LABELS])

@@ -6,9 +6,6 @@ All of it is brought to the customers slice by slice, so that records are not he
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
-
-import msgspec
 
 from schemas.silence import Stall
 from streams.cuts import Cut
@@ -16,17 +13,9 @@ from streams.measuring import Measuring
 from streams.model_follower import Model
 from streams.output import Output
 from streams.processor import Partition
-
-AT_ONCE: Final = 2_048
+from streams.rounds import AT_ONCE, Round
 
 News = Model | Stall | Cut
-
-
-class _Rescoring(msgspec.Struct):
-    """Customers being brought up to a model: the next one's slot, and what names the model in changes' ids."""
-
-    anchor: str
-    slot: int = 0
 
 
 class Following:
@@ -37,7 +26,7 @@ class Following:
         self._models: deque[Model] = deque()
         self._stalls: deque[Stall] = deque()
         self._cuts: deque[Cut] = deque()
-        self._rescoring: _Rescoring | None = None
+        self._rescoring: Round | None = None
         self._measuring = Measuring(part)
         self._begun = False
 
@@ -84,19 +73,15 @@ class Following:
             self._adopt(self._models.popleft())
         while self._cuts:
             self._measuring.take(self._cuts.popleft())
-        rescored = [self._rescore(self._rescoring)] if self._rescoring and not self._part.overdue else []
-        return rescored + self._measuring.step()
+        outputs: list[Output] = []
+        if self._rescoring is not None and not self._part.overdue:
+            outputs.append(self._rescoring.step())
+            self._rescoring = None if self._rescoring.over else self._rescoring
+        return outputs + self._measuring.step()
 
     def _adopt(self, model: Model) -> None:
         """Score with a model; the round of an older one ends, as this one brings everybody up to both."""
         if model.snapshot is None:
             self._part.withdraw(model.target)
         elif self._part.adopt(model.snapshot):
-            self._rescoring = _Rescoring(str(model.offset))
-
-    def _rescore(self, rescoring: _Rescoring) -> Output:
-        scored = self._part.rescore(rescoring.slot, rescoring.anchor, AT_ONCE)
-        rescoring.slot = scored.next_slot
-        if not scored.more:
-            self._rescoring = None
-        return scored.output
+            self._rescoring = Round(self._part.rescore, str(model.offset))

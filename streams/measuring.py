@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from streams.cuts import Cut
 from streams.output import Output
 from streams.processor import Partition
-
-AT_ONCE = 2_048
-
-
-class _Round(msgspec.Struct):
-    """Customers being brought up to cut-points: the next one's slot, and what names these in changes' ids."""
-
-    anchor: str
-    slot: int = 0
+from streams.rounds import Round
 
 
 class Measuring:
@@ -24,7 +14,7 @@ class Measuring:
     def __init__(self, part: Partition) -> None:
         self._part = part
         self._waiting: dict[str, Cut] = {}
-        self._round: _Round | None = None
+        self._round: Round | None = None
 
     def take(self, cut: Cut) -> None:
         """Have these cut-points adopted when it is their turn."""
@@ -40,11 +30,10 @@ class Measuring:
         while self._round is None and self._waiting:
             cut = self._waiting.pop(next(iter(self._waiting)))
             if self._part.adopt_cuts(cut.points):
-                self._round = _Round(str(cut.offset))
+                self._round = Round(self._part.recut, str(cut.offset))
         if self._round is None:
             return []
-        done = self._part.recut(self._round.slot, self._round.anchor, AT_ONCE)
-        self._round.slot = done.next_slot
-        if not done.more:
+        output = self._round.step()
+        if self._round.over:
             self._round = None
-        return [done.output]
+        return [output]

@@ -360,7 +360,7 @@ class Partition(Lookups):
             **self.census.kept(),
         }
 
-    def measure(self, clock_state: JSON) -> None:
+    def restore_cuts(self, clock_state: JSON) -> None:
         """Go on with the cut-points of a marker; before its rows are loaded."""
         for tag in self.census.restore(clock_state):
             self.sayer.measured(tag)

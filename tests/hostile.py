@@ -6,31 +6,6 @@ import random
 from collections.abc import Iterator
 from typing import Final
 
-from schemas.loading import loads
-
-CATALOGUE: Final = loads("""
-catalogue: shop
-timezone: Asia/Shanghai
-currency: CNY
-sources:
-  pay:
-    topic: pay
-    key: customer
-    time: at
-    id: id
-    fields:
-      amount: money
-      cents: {type: money, unit: minor, optional: true}
-      rate: {type: number, decimals: 2, optional: true}
-      real: {type: number, optional: true}
-      pieces: {type: count, optional: true}
-      way: [in, out]
-      shop: {type: [food, fuel], other: true, optional: true}
-      fresh: {type: boolean, optional: true}
-      due: {type: time, optional: true}
-      place: {type: text, optional: true, path: where.place}
-  who: {topic: who, kind: profile, key: customer, time: at, fields: {vip: boolean, born: {type: count, optional: true}}}
-""")
 CODES: Final = {"place": {"home": 0, "ä": 1}}
 
 TOKENS: Final = [

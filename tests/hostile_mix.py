@@ -6,30 +6,14 @@ import random
 from itertools import islice
 from typing import Final
 
-from tests.hostile import CATALOGUE, CODES, records
+from tests.hostile import CODES, records
 from tests.plain_reading import Wrong, plainly
+from tests.shop import CATALOGUE, PAYMENTS
 
-TEXT: Final = """
-catalogue: mix
-timezone: Asia/Shanghai
-currency: CNY
-sources:
-  pay:
-    topic: pay
-    key: customer
-    time: at
-    id: id
-    fields:
-      amount: money
-      cents: {type: money, unit: minor, optional: true}
-      rate: {type: number, decimals: 2, optional: true}
-      real: {type: number, optional: true}
-      pieces: {type: count, optional: true}
-      way: [in, out]
-      shop: {type: [food, fuel], other: true, optional: true}
-      fresh: {type: boolean, optional: true}
-      due: {type: time, optional: true}
-      place: {type: text, optional: true, path: where.place}
+TEXT: Final = (
+    "catalogue: mix"
+    + PAYMENTS
+    + """\
 features:
   in_1h: {source: pay, where: way == 'in', sum: amount, window: 1h}
   out_30d: {source: pay, where: way == 'out', sum: amount, window: 30d}
@@ -42,6 +26,7 @@ tags:
 segments:
   keen: {when: busy and not away, title: {en: Keen}}
 """
+)
 GOOD: Final = 100_000
 HOSTILE: Final = 10_000
 START: Final = 1_735_689_600_000

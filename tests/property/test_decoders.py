@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.sources import Decoder, Incoming
-from tests.hostile import CATALOGUE, CODES, TOKENS, records
+from tests.hostile import CODES, TOKENS, records
 from tests.plain_reading import Read, Wrong, plainly
+from tests.shop import CATALOGUE
 
 PAY, WHO = (Decoder(CATALOGUE, source, CODES) for source in CATALOGUE.sources)
 BATCH = 50

@@ -194,7 +194,7 @@ def test_rows_read_back_are_counted_as_they_were_and_go_on_the_same(case: Case, 
     after.merger, old, new = before.merger, before.parts[0], after.parts[0]
     after.records = before.records
     dirty, clock = old.take_dirty(), old.clock_state()
-    new.measure(json.loads(msgspec.json.encode(clock)))
+    new.restore_cuts(json.loads(msgspec.json.encode(clock)))
     new.load(dirty.customers, dirty.rows)
     new.restore(old.positions(), clock)
     now = old.watermark if old.watermark is not None else START

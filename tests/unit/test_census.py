@@ -13,7 +13,7 @@ from schemas.loading import loads
 from schemas.population import CutPoints, definition_of
 from schemas.records import Change
 from schemas.sources import Incoming
-from streams import measuring
+from streams import rounds as slices
 from streams.cuts import Cut
 from streams.engine.plan import Plan, build
 from streams.engine.population import buckets_of
@@ -118,7 +118,7 @@ def test_cut_points_in_force_or_of_another_definition_change_nothing(plan: Plan)
 def test_the_own_move_and_the_cuts_move_are_told_apart_while_a_round_goes_on(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measuring, "AT_ONCE", 2)
+    monkeypatch.setattr(slices, "AT_ONCE", 2)
     part = shop(plan)
     whole_round(part, cuts(plan, "worth", 2_000.0, 4_000.0))
     rounds = Measuring(part)
@@ -196,7 +196,7 @@ def test_rows_read_back_are_measured_by_the_cut_points_of_their_marker(plan: Pla
     whole_round(part, cuts(plan, "lately", float(DAY)))
     dirty, clock = part.take_dirty(), json.loads(json.dumps(part.clock_state()))
     back = Partition(plan, keyed=False)
-    back.measure(clock)
+    back.restore_cuts(clock)
     back.load(dirty.customers, dirty.rows)
     back.restore(part.positions(), clock)
     assert said(back, "c3") == said(part, "c3")
@@ -210,7 +210,7 @@ def test_rows_read_back_are_measured_by_the_cut_points_of_their_marker(plan: Pla
 
 
 def test_an_unfinished_round_is_done_again_after_a_restart(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "AT_ONCE", 2)
+    monkeypatch.setattr(slices, "AT_ONCE", 2)
     part, points = shop(plan), cuts(plan, "worth", 2_000.0, 4_000.0)
     whole_round(part, cuts(plan, "worth", 1_000.0, 2_000.0))
     new = msgspec.structs.replace(points, version=2)
@@ -219,7 +219,7 @@ def test_an_unfinished_round_is_done_again_after_a_restart(plan: Plan, monkeypat
     rounds.step()
     dirty, clock = part.take_dirty(), part.clock_state()
     back = Partition(plan, keyed=False)
-    back.measure(clock)
+    back.restore_cuts(clock)
     back.load(dirty.customers, dirty.rows)
     back.restore(part.positions(), clock)
     assert back.census.held["worth"].version == 1

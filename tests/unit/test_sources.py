@@ -9,30 +9,8 @@ import pytest
 
 from schemas.loading import loads
 from schemas.sources import MISSING, Decoded, Decoder, Incoming, Reason
+from tests.shop import CATALOGUE
 
-CATALOGUE = loads("""
-catalogue: shop
-timezone: Asia/Shanghai
-currency: CNY
-sources:
-  pay:
-    topic: pay
-    key: customer
-    time: at
-    id: id
-    fields:
-      amount: money
-      cents: {type: money, unit: minor, optional: true}
-      rate: {type: number, decimals: 2, optional: true}
-      real: {type: number, optional: true}
-      pieces: {type: count, optional: true}
-      way: [in, out]
-      shop: {type: [food, fuel], other: true, optional: true}
-      fresh: {type: boolean, optional: true}
-      due: {type: time, optional: true}
-      place: {type: text, optional: true, path: where.place}
-  who: {topic: who, kind: profile, key: customer, time: at, fields: {vip: boolean, born: {type: count, optional: true}}}
-""")
 PAY = Decoder(CATALOGUE, CATALOGUE.source("pay"), {"place": {"home": 0}})
 WHO = Decoder(CATALOGUE, CATALOGUE.source("who"), {})
 GOOD: dict[str, Any] = {"id": "1", "customer": "ann", "at": 1_700_000_000_000, "amount": 12.5, "way": "in"}
