@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import gc
 import logging
 import time
@@ -151,11 +150,12 @@ class Worker:
         self._opened.push_async_callback(within, self._sender.stop)
         await self._sender.start()
         await self._follow()
-        self._tables = Tables(self.cluster, Leased(self._sender, lambda: self._lane.holds), self._file)
+        leased = Leased(self._sender, lambda: self._lane.holds)
+        self._tables = Tables(self.cluster, leased, self._file, whole=self.settings.whole)
         self._opened.push_async_callback(self._tables.stop)
         engine = ThreadPoolExecutor(1, "livetags-engine")
         self._opened.callback(engine.shutdown)
-        outlet = functools.partial(self._tables.outlet, whole=self.settings.whole)
+        outlet = self._tables.outlet
         self._begin = Beginning(self.settings, self.plan, self.cluster, outlet, self.counters, engine, self.clock)
         self._lane = Lane(
             Tuning.of(self.settings, self.settings.group(self.catalogue.name), self.cluster),
@@ -218,7 +218,7 @@ class Worker:
                 async with self._gate:
                     await self._still()
                     if not self._beside.failed:
-                        await asyncio.gather(*map(self._written, self._tasks.values()))
+                        await asyncio.gather(*map(self._flush, self._tasks.values()))
         except Lost as error:
             raise Failed(f"{error}; what was not flushed is read again by whoever has it") from None
         except TimeoutError:
@@ -360,12 +360,11 @@ class Worker:
     async def _flush(self, task: Task) -> None:
         """Write a task's state, or give the task up where that may be another worker's by now."""
         try:
-            await self._written(task)
+            await task.flush(self._tables, self.cluster, self._lane, self.plan.fingerprint)
         except Lost as lost:
             self._give_up(task, lost)
-
-    async def _written(self, task: Task) -> None:
-        await task.flush(self._tables, self.cluster, self._lane, self.plan.fingerprint)
+            if self._beside.halt.is_set():
+                raise
 
     def _give_up(self, task: Task, lost: Lost) -> None:
         """Go on without a partition until the group says whose it is; what it had not flushed counts nowhere."""

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import TransactionalIdAuthorizationFailed
 
 from schemas.topics import Role
@@ -51,9 +51,20 @@ class Tables:
     """The stores of the partitions this worker has, and the changelog they share."""
 
     def __init__(
-        self, cluster: Cluster, sender: AIOKafkaProducer, file: str = "CATALOGUE", role: Role = Role.CHANGELOG
+        self,
+        cluster: Cluster,
+        sender: Any,
+        file: str = "CATALOGUE",
+        role: Role = Role.CHANGELOG,
+        *,
+        whole: bool = False,
     ) -> None:
-        """`file` is the catalogue's file, for messages; `role` the changelog's, as each process has its own."""
+        """`file` is the catalogue's file, for messages; `role` the changelog's, as each process has its own.
+
+        `sender` is what has a producer's `create_batch` and `send_batch`, without transactions; `whole` says whether
+        what a partition publishes goes into its flushes' transactions.
+        """
+        self._whole = whole
         self._cluster, self._sender = cluster, sender
         self._rebuild = rebuild_command(file, role)
         self._topic = cluster.named(role)
@@ -95,9 +106,9 @@ class Tables:
         entries = [Entry(ROW + customer, row) for customer, row in zip(rows.customers, rows.rows, strict=True)]
         await self._commit(partition, self.stores[partition], [*entries, *kept], marker)
 
-    def outlet(self, partition: int, *, whole: bool) -> Outlet:
-        """What a partition's output goes through; `whole`: into the flush's transaction, where there is one."""
-        if whole and self._transactions is not None:
+    def outlet(self, partition: int) -> Outlet:
+        """What the output of a partition that was recovered goes through."""
+        if self._whole and self._transactions is not None:
             return Outlet(self._transactions.producer(partition), transactional=True)
         return Outlet(self._sender)
 
