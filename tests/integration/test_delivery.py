@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -13,9 +12,9 @@ from aiokafka import AIOKafkaProducer
 
 from streams.app import Worker, build
 from streams.beside import Failed
-from streams.emit import Emitter, Writer
+from streams.emit import Emitter, Writer, producer
 from streams.store import Store
-from tests.integration.support import Bench, by_customer, in_order, stream, until
+from tests.integration.support import Bench, Sent, by_customer, in_order, stream, until
 from tests.integration.test_worker import replayed
 
 pytestmark = pytest.mark.anyio
@@ -47,27 +46,28 @@ def breaks_at(call: Callable[..., Any], number: int) -> Callable[..., Any]:
     return counted
 
 
-async def broken_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch, delivery: str) -> Worker:
+def payments() -> list[Sent]:
+    """Records of one source: their order is the same whenever they come."""
+    return [record for record in stream() if record.source == "pay"]
+
+
+async def broken_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch, delivery: str) -> None:
     """Workers that break at one step after the other, each going on where the one before was; the last one is well."""
-    catalogue, records = bench.catalogue(), stream()
-    settings = bench.settings(PARTITIONS, delivery=delivery, flush_bytes=60_000, run_records=200)
+    catalogue, records = bench.catalogue(), payments()
+    settings = bench.settings(PARTITIONS, delivery=delivery, flush_bytes=20_000, run_records=50)
     await bench.topics(settings, catalogue)
-    await bench.send(records)
-    for owner, name in STEPS:
+    share = len(records) // len(STEPS)
+    for number, (owner, name) in enumerate(STEPS):
+        worker = build(settings, catalogue)
+        await worker.start()
         with monkeypatch.context() as patched:
-            worker = build(settings, catalogue)
-            await worker.start()
             patched.setattr(owner, name, breaks_at(getattr(owner, name), 3))
+            await bench.send(records[number * share : (number + 1) * share if number + 1 < len(STEPS) else None])
             with pytest.raises(Failed, match=r"the worker stopped: call 3"):
                 await until(partial(_goes_on, worker))
-            with contextlib.suppress(Failed):
-                await worker.stop()
-    worker = build(settings, catalogue)
-    await worker.start()
-    ends = {source.name: len([one for one in records if one.source == source.name]) for source in catalogue.sources}
-    await until(partial(_done, worker, ends))
-    await worker.stop()
-    return worker
+            await worker.stop()
+    async with bench.worker(settings, catalogue) as worker:
+        await until(partial(_done, worker, len(records)))
 
 
 def _goes_on(worker: Worker) -> bool:
@@ -75,17 +75,16 @@ def _goes_on(worker: Worker) -> bool:
     return False
 
 
-def _done(worker: Worker, ends: dict[str, int]) -> bool:
+def _done(worker: Worker, records: int) -> bool:
     worker.check()
-    positions = [part.positions() for part in worker.partitions.values()]
-    return {name: sum(found.get(name, 0) for found in positions) for name in ends} == ends
+    return sum(part.positions().get("pay", 0) for part in worker.partitions.values()) == records
 
 
 async def test_p6_exactly_once_a_reader_of_what_is_committed_sees_each_change_once_and_in_order(
     kafka_bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await broken_runs(kafka_bench, monkeypatch, "exactly_once")
-    expected = replayed(kafka_bench.catalogue(), stream(), PARTITIONS).changes
+    expected = replayed(kafka_bench.catalogue(), payments(), PARTITIONS).changes
     found = await kafka_bench.changes(committed=True)
     assert Counter(change.id for change in found).most_common(1)[0][1] == 1
     assert by_customer(found) == by_customer(expected)
@@ -97,9 +96,28 @@ async def test_p7_at_least_once_repeats_come_with_the_ids_they_had(
     kafka_bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await broken_runs(kafka_bench, monkeypatch, "at_least_once")
-    expected = replayed(kafka_bench.catalogue(), stream(), PARTITIONS).changes
+    expected = replayed(kafka_bench.catalogue(), payments(), PARTITIONS).changes
     found = await kafka_bench.changes(committed=True)
     assert len(found) > len(expected)
     assert by_customer(found) == by_customer(expected)
     first = list({change.id: change for change in found}.values())
     assert in_order(first) == in_order(expected)
+    # DEBUG
+
+
+async def test_p6_a_worker_whose_partition_was_claimed_joins_anew_and_loses_nothing(kafka_bench: Bench) -> None:
+    bench, catalogue, records = kafka_bench, kafka_bench.catalogue(), payments()
+    settings = bench.settings(PARTITIONS)
+    half = len(records) // 2
+    async with bench.worker(settings, catalogue) as worker:
+        await bench.send(records[:half])
+        await until(partial(_done, worker, half))
+        other = producer(bench.address, idempotent=True, transactions=f"{bench.name}-0")
+        await other.start()
+        await other.stop()
+        fenced = worker.partitions[0]
+        await bench.send(records[half:])
+        await until(lambda: worker.partitions.get(0, fenced) is not fenced)
+        await until(partial(_done, worker, len(records)))
+    expected = replayed(catalogue, records, PARTITIONS).changes
+    assert by_customer(await bench.changes()) == by_customer(expected)

@@ -1,4 +1,4 @@
-"""P7: what was published behind the marker is compared with the rows, for readers who drop repeats and for all others."""
+"""P7: what was published behind the marker is compared with the rows, for readers who drop repeats and for others."""
 
 from __future__ import annotations
 
@@ -128,6 +128,16 @@ def test_to_a_reader_who_drops_repeats_a_repeat_is_no_word() -> None:
     work = correcting(Rows(row("ann")), first, last)
     work.note(page(first))  # said again after `last`, with the id it had
     assert [(made.old, made.new) for made in work.take()] == [("cooling", "active")]
+
+
+def test_what_several_take_overs_said_again_counts_by_its_first_time() -> None:
+    first, last = tag("ann", "life", None, "active"), tag("ann", "life", "active", "cooling", 3)
+    said = first, last, first
+    work = correcting(Rows(row("ann", life="cooling")), *said)
+    work.note(page(first, last))
+    assert work.take() == []
+    silent = correcting(Rows(row("ann", life="cooling")), *said)  # a reader of everything read `active` last
+    assert [(made.old, made.new) for made in silent.take()] == [("active", "cooling")]
 
 
 def test_what_is_said_anew_needs_no_correction() -> None:
