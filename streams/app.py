@@ -129,8 +129,10 @@ class Worker:
         self._beside.begin()
         try:
             await self._open()
+            self._beside.spawn(self._beside.watch(lambda: self._lane.crashed))
             await self._beside.first(self._join())
         except BaseException:
+            self._beside.halt.set()
             await self._opened.aclose()
             raise
         self._beside.spawn(self._tick())
@@ -334,8 +336,6 @@ class Worker:
     async def _tick(self) -> None:
         """Once a second: let the wall's time pass, and note how far behind each source is."""
         while not self._beside.halt.is_set():
-            if self._lane.crashed is not None:
-                self._beside.fail(self._lane.crashed)
             for task in list(self._tasks.values()):
                 async with task.busy:
                     if self._suspended or self._tasks.get(task.number) is not task:

@@ -7,6 +7,8 @@ the order within a topic; nothing counts as written before the broker has acknow
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaTimeoutError
 
 from schemas.definitions import DEFINITION_HEADER
 from schemas.learning import Example, Question
@@ -36,8 +39,8 @@ _NO_FRAME = Frame(0)
 
 
 def producer(address: str, *, idempotent: bool) -> AIOKafkaProducer:
-    """A producer for whole batches, acknowledged by all replicas."""
-    return AIOKafkaProducer(
+    """A producer for whole batches, acknowledged by all replicas, that waits for a broker as long as it is away."""
+    made = AIOKafkaProducer(
         bootstrap_servers=address,
         acks="all",
         enable_idempotence=idempotent,
@@ -45,6 +48,9 @@ def producer(address: str, *, idempotent: bool) -> AIOKafkaProducer:
         max_request_size=LARGE_RECORDS,
         linger_ms=0,
     )
+    # aiokafka gives a batch up after its request timeout where no leader is known, as while a broker starts again.
+    made._message_accumulator._batch_ttl = math.inf
+    return made
 
 
 class Acknowledged(msgspec.Struct, frozen=True):
@@ -140,9 +146,11 @@ class Writer:
         self._close()
         async with self._sending:
             while self._queue:
-                pending = self._queue.popleft()
-                pending.answer = await self._sender.send_batch(pending.batch, self.topic, partition=self._partition)
-                self._last = pending.answer
+                pending = self._queue[0]
+                with contextlib.suppress(KafkaTimeoutError):  # the batch before could not leave yet: its broker is away
+                    pending.answer = await self._sender.send_batch(pending.batch, self.topic, partition=self._partition)
+                    self._last = pending.answer
+                    self._queue.popleft()
 
     async def settled(self) -> None:
         """Wait until the broker has all that was handed to the producer."""

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Self
 import faust
 import msgspec
 from aiokafka import ConsumerRecord
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.tables import TableManager
 from faust.transport.drivers import aiokafka as driver
@@ -118,7 +118,11 @@ class _Thread(driver.AIOKafkaConsumerThread):
         return fetched
 
     async def _fetch(self, active: set[TP], timeout: float) -> _Fetched:
-        records = await self._fetch_records(self._ensure_consumer(), active, timeout=timeout)
+        try:
+            records = await self._fetch_records(self._ensure_consumer(), active, timeout=timeout)
+        except NoOffsetForPartitionError:
+            # Of places just assigned aiokafka asks the group, which may know nothing yet; `place_at` says it at once.
+            return _Fetched({}, {})
         places = {TP(*place): found for place, found in records.items()}
         return _Fetched(
             places, {place: state.position for place in places if (state := self.standing(place)) is not None}
@@ -132,6 +136,13 @@ class _Thread(driver.AIOKafkaConsumerThread):
             return None
         state = assignment.state_value(TopicPartition(*place))
         return state if state is not None and state.has_valid_position else None
+
+    @property
+    def broken(self) -> BaseException | None:
+        """What the group's membership broke over, or None; nobody is told, and nothing is ever assigned again."""
+        coordinator = getattr(self._consumer, "_coordinator", None)
+        task = getattr(coordinator, "_coordination_task", None)
+        return task.exception() if task is not None and task.done() and not task.cancelled() else None
 
     async def place_at(self, offsets: dict[TP, int | None]) -> dict[TP, int]:
         """Move to those offsets, None meaning the beginning, and return where that is; what expired is passed over."""
@@ -282,7 +293,7 @@ class Lane:
             store="memory://",
             autodiscover=False,
             web_enabled=False,
-            canonical_url=f"http://{uuid.uuid4().hex}:80",
+            canonical_url=_url_of(tuning.member_id),
             topic_allow_declare=False,
             topic_disable_leader=True,
             table_standby_replicas=1,
@@ -343,9 +354,12 @@ class Lane:
 
     @property
     def crashed(self) -> BaseException | None:
-        """What Faust gave up over, or None."""
-        reason: BaseException | None = self.app.crash_reason if self.app.crashed else None
-        return reason
+        """What Faust or its membership of the group gave up over, or None."""
+        if self.app.crashed:
+            reason: BaseException | None = self.app.crash_reason
+            return reason
+        thread = getattr(self.app.consumer, "_thread", None)
+        return None if thread is None else thread.broken
 
     async def commit(self, offsets: dict[Place, int]) -> None:
         """Commit offsets to the group, for showing lag; a failure is of no consequence."""
@@ -361,6 +375,15 @@ class Lane:
             await call()
 
         self.app.on_partitions_revoked.connect(revoked, weak=False)
+
+
+def _url_of(member_id: str) -> str:
+    """What Faust's assignor knows a member by: nothing is served there.
+
+    A static member that is back gets its old assignment, made out to its URL of then: so that has to last as it does.
+    """
+    host = uuid.uuid5(uuid.NAMESPACE_OID, member_id) if member_id else uuid.uuid4()
+    return f"http://{host.hex}:80"
 
 
 def quiet() -> None:

@@ -138,9 +138,12 @@ class Bench(msgspec.Struct, frozen=True):
 
     async def changes(self) -> list[Change]:
         """Every change on the topics."""
-        tags = [msgspec.json.decode(r.value, type=TagChange) for r in await self.read(self.topic(Role.TAG_CHANGES))]
-        segments = await self.read(self.topic(Role.SEGMENT_CHANGES))
-        return [*tags, *(msgspec.json.decode(r.value, type=SegmentChange) for r in segments)]
+        return await self.read_changes(self.topic(Role.TAG_CHANGES), self.topic(Role.SEGMENT_CHANGES))
+
+    async def read_changes(self, tags: str, segments: str) -> list[Change]:
+        """Every change on topics of those names."""
+        found = [msgspec.json.decode(record.value, type=TagChange) for record in await self.read(tags)]
+        return [*found, *(msgspec.json.decode(r.value, type=SegmentChange) for r in await self.read(segments))]
 
     async def some_changes(self, number: int) -> None:
         """Wait until the topics hold so many different changes."""

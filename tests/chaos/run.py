@@ -1,0 +1,219 @@
+"""One run: a broker, workers behind proxies, the load, so many rounds of faults, and the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import msgspec
+from aiokafka import TopicPartition
+
+from schemas.catalogue import Catalogue
+from schemas.loading import loads
+from schemas.records import CustomerTags
+from streams.app import build
+from streams.broker import free_port
+from streams.cluster import prepare
+from streams.config import Clock, Settings
+from streams.control import Control
+from streams.engine import plan
+from streams.statuses import Statuses
+from tests.brokers import finding
+from tests.brokers.interface import Kafka
+from tests.chaos.faults import SESSION_S, Fault, Ground, Planned
+from tests.chaos.faults import plan as planned
+from tests.chaos.feeding import Feeder
+from tests.chaos.judging import Verdict, differ_from_oracle, judge, right
+from tests.chaos.load import catalogue, load
+from tests.chaos.members import Ended, Left, Member
+from tests.chaos.proxy import Proxy
+from tests.integration.support import Bench, partition_of, until
+
+APP: Final = "chaos"
+PARTITIONS: Final = 8
+MEMBERS: Final = ("ONE", "TWO", "THREE")
+STATIC: Final = ("ONE", "TWO")
+"""These keep their partitions over a restart (static membership), the others do not."""
+RATE_PER_S: Final = 300.0
+CATCHES_UP_WITHIN_S: Final = 180.0
+COMPACTING: Final = {
+    # Segments are soon closed, and closed ones compacted at once: what is read back is what compaction left.
+    "log.segment.bytes": "1048576",
+    "log.cleaner.backoff.ms": "500",
+    "log.cleaner.min.cleanable.ratio": "0.01",
+}
+
+
+class Report(msgspec.Struct):
+    """What happened, and the verdict."""
+
+    verdict: Verdict
+    faults: Counter[Fault] = msgspec.field(default_factory=Counter)
+    ended: list[Ended] = []
+    left: list[Left] = []
+    starts: int = 0
+    took_s: float = 0.0
+
+
+class Run:
+    """A run with its broker and workers.
+
+    Parameters
+    ----------
+    directory
+        Where the workers' state and logs go.
+    say
+        Told each round, and what goes on.
+    """
+
+    def __init__(self, rounds: int, seed: int, directory: Path, say: Callable[[str], None]) -> None:
+        self._rounds, self._seed, self._directory, self._say = rounds, seed, directory, say
+        self._catalogue_file = directory / "bank.yaml"
+        self._catalogue_file.write_text(catalogue(), encoding="utf-8")
+        self._catalogue: Catalogue = loads(self._catalogue_file.read_text(encoding="utf-8"))
+        self._members: list[Member] = []
+        self._report = Report(Verdict())
+
+    async def run(self) -> Report:
+        """Carry it out."""
+        began = time.monotonic()
+        self._say("simulating the bank")
+        records = await asyncio.to_thread(load, self._rounds, self._seed)
+        async with self._broker() as ground, Feeder(self._kafka.address, self._catalogue, PARTITIONS) as feeder:
+            self._say(f"{len(records.before):,} records are there before any worker")
+            await feeder.send(records.before)
+            for member in self._members:
+                await member.start()
+            enough = asyncio.Event()
+            feeding = asyncio.create_task(feeder.trickle(records.live, RATE_PER_S, enough))
+            try:
+                await self._all_rounds(ground, feeder)
+            finally:
+                enough.set()
+                await feeding
+            self._say(f"{len(feeder.sent):,} records sent; the workers catch up")
+            await self._caught_up(feeder)
+            for member in self._members:
+                await member.leave()
+            await self._judge(feeder)
+        self._sum_up(time.monotonic() - began)
+        return self._report
+
+    async def _all_rounds(self, ground: Ground, feeder: Feeder) -> None:
+        chance = Random(self._seed)
+        for number in range(1, self._rounds + 1):
+            faults = planned(chance, len(self._members))
+            self._report.faults.update(one.fault for one in faults)
+            said = "; ".join(_told(one) for one in faults)
+            self._say(f"round {number} of {self._rounds}, {len(feeder.sent):,} records sent: {said}")
+            await asyncio.gather(*(ground.happens(one) for one in faults))
+
+    @contextlib.asynccontextmanager
+    async def _broker(self) -> AsyncIterator[Ground]:
+        """The broker with its topics, and the workers, not yet started, each behind a proxy of its own."""
+        ports = {name: free_port() for name in MEMBERS}
+        self._kafka: Kafka = finding.kafka(COMPACTING, {name: f"127.0.0.1:{port}" for name, port in ports.items()})
+        proxies = [Proxy(port, lambda name=name: self._kafka.doors[name]) for name, port in ports.items()]  # type: ignore[misc]
+        try:
+            await asyncio.to_thread(self._kafka.start)
+            await prepare(self._settings("none"), self._catalogue, plan.build(self._catalogue).fingerprint)
+            for proxy, name in zip(proxies, MEMBERS, strict=True):
+                await proxy.start()
+                self._members.append(
+                    Member(name.lower(), self._catalogue_file, self._directory, _environment(name, proxy))
+                )
+            yield Ground(self._kafka, self._members, proxies)
+        finally:
+            for member in self._members:
+                member.resume()
+                await member.kill()
+            for proxy in proxies:
+                await proxy.stop()
+            await asyncio.to_thread(self._kafka.remove)
+
+    def _settings(self, name: str) -> Settings:
+        return Settings(
+            broker=self._kafka.address,
+            app_id=APP,
+            partitions=PARTITIONS,
+            clock=Clock.EVENT,
+            data_dir=self._directory / name,
+            flush_interval_s=1.0,
+        )
+
+    async def _caught_up(self, feeder: Feeder) -> None:
+        """Wait until workers say that they have dealt with all."""
+        control, statuses = Control(self._kafka.address, "control", False), Statuses(APP)
+        control.follow(statuses.on_record)
+        await control.start()
+        topics = {source.name: source.topic for source in self._catalogue.sources}
+
+        def behind() -> int:
+            reached: Counter[TopicPartition] = Counter()
+            for status in statuses.latest():
+                for source, places in status.places.items():
+                    for place in places:
+                        at = TopicPartition(topics[source], place.partition)
+                        reached[at] = max(reached[at], place.position or 0)
+            return sum(max(0, end - reached[place]) for place, end in feeder.ends.items())
+
+        try:
+            await until(lambda: not behind(), CATCHES_UP_WITHIN_S)
+        except TimeoutError:
+            self._report.verdict.differences.append(f"the workers never caught up: {behind():,} records are left")
+        finally:
+            await control.stop()
+
+    async def _judge(self, feeder: Feeder) -> None:
+        self._say("comparing with a replay, and with the oracle")
+        changes = await Bench(self._kafka.address, APP, self._directory).read_changes("tag-changes", "segment-changes")
+        wanted = await asyncio.to_thread(right, self._catalogue, feeder.sent, PARTITIONS)
+        before = self._report.verdict.differences
+        self._report.verdict = judge(wanted, changes, await self._states(list(wanted.customers)))
+        self._report.verdict.records = len(feeder.sent)
+        chance = Random(self._seed)
+        differ = await asyncio.to_thread(differ_from_oracle, self._catalogue, feeder.sent, wanted, chance)
+        self._report.verdict.differences += before + differ
+
+    async def _states(self, customers: Sequence[str]) -> dict[str, CustomerTags | None]:
+        """What a machine that never was a worker says of each customer: its state comes from the changelog alone."""
+        worker = build(self._settings("new"), self._catalogue)
+        await worker.start()
+        try:
+            await until(lambda: len(worker.partitions) == PARTITIONS)
+            held = worker.partitions
+            return {name: held[partition_of(name.encode(), PARTITIONS)].customer_tags(name) for name in customers}
+        finally:
+            await worker.stop()
+
+    def _sum_up(self, took_s: float) -> None:
+        self._report.took_s = took_s
+        for member in self._members:
+            self._report.ended += member.ended
+            self._report.left += member.left
+            self._report.starts += member.starts
+
+
+def _environment(name: str, proxy: Proxy) -> dict[str, str]:
+    """A worker's settings."""
+    return {
+        "LIVETAGS_BROKER": f"127.0.0.1:{proxy.port}",
+        "LIVETAGS_APP_ID": APP,
+        "LIVETAGS_PARTITIONS": str(PARTITIONS),
+        "LIVETAGS_CLOCK": Clock.EVENT.value,
+        "LIVETAGS_FLUSH_INTERVAL_S": "1",
+        "LIVETAGS_SESSION_TIMEOUT_S": str(SESSION_S),
+        "LIVETAGS_STATUS_INTERVAL_S": "0.5",
+        "LIVETAGS_MEMBER_ID": name.lower() if name in STATIC else "",
+    }
+
+
+def _told(one: Planned) -> str:
+    whom = "" if one.fault.value.startswith("the broker") else f" ({MEMBERS[one.member].lower()})"
+    return f"{one.fault.value}{whom} for {one.lasts_s:.1f} s"
