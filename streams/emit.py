@@ -27,6 +27,7 @@ from schemas.records import DeadLetter, LateEvent
 from schemas.topics import LARGE_RECORDS, Role
 from streams.cluster import Cluster
 from streams.parting import OVERHEAD, key_of, parted
+from streams.patience import patient
 from streams.record_batch import Frame, Parcel, events, of_lines, of_page
 from streams.written import Changes, Customers
 
@@ -50,6 +51,7 @@ def producer(address: str, *, idempotent: bool) -> AIOKafkaProducer:
     )
     # aiokafka gives a batch up after its request timeout where no leader is known, as while a broker starts again.
     made._message_accumulator._batch_ttl = math.inf
+    patient(made.client)
     return made
 
 

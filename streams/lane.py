@@ -30,6 +30,7 @@ from yarl import URL
 
 from streams.cluster import Cluster
 from streams.config import Settings
+from streams.patience import patient
 
 POLL_S = 0.05
 COMMIT_WITHIN_S = 5.0
@@ -104,6 +105,7 @@ class _Thread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = transport.tuning.fetch_wait_ms
+        patient(consumer._client)
         consumer._client._request_timeout_ms = int(REQUEST_WITHIN_S * 1000)  # Faust's own is how long recovery may take
         return consumer
 

@@ -39,6 +39,8 @@ WEIGHTS: Final = {
     Fault.BROKER_STOP: 1,
     Fault.BROKER_PAUSE: 1,
 }
+AFTER_S: Final = (0.2, 6.0)
+"""How far into a round something goes wrong: workers are at work again, or still about to be."""
 OF_THE_BROKER: Final = frozenset({Fault.BROKER_KILL, Fault.BROKER_STOP, Fault.BROKER_PAUSE})
 TOGETHER: Final = 0.25
 """How often two faults overlap."""
@@ -66,7 +68,7 @@ def plan(chance: Random, members: int) -> list[Planned]:
 
 def _drawn(chance: Random, members: int) -> Planned:
     fault = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-    return Planned(fault, chance.randrange(members), chance.uniform(0.2, 2.5), chance.uniform(0.1, 2 * SESSION_S))
+    return Planned(fault, chance.randrange(members), chance.uniform(*AFTER_S), chance.uniform(0.1, 2 * SESSION_S))
 
 
 class Ground:

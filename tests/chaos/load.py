@@ -24,7 +24,7 @@ from streams.demo import bank
 
 BANK: Final = Path(__file__).parents[2] / "schemas" / "bank.yaml"
 LIVE: Final = "transactions"
-BEFORE: Final = 0.5
+BEFORE: Final = 0.3
 """Share of the year that is there before any worker."""
 OUTSIDE: Final = ("score", "quantiles")
 CUSTOMERS_A_ROUND: Final = 60

@@ -12,7 +12,6 @@ from random import Random
 from typing import Final
 
 import msgspec
-from aiokafka import TopicPartition
 
 from schemas.catalogue import Catalogue
 from schemas.loading import loads
@@ -21,18 +20,18 @@ from streams.app import build
 from streams.broker import free_port
 from streams.cluster import prepare
 from streams.config import Clock, Settings
-from streams.control import Control
 from streams.engine import plan
-from streams.statuses import Statuses
+from streams.lane import quiet
 from tests.brokers import finding
 from tests.brokers.interface import Kafka
 from tests.chaos.faults import SESSION_S, Fault, Ground, Planned
 from tests.chaos.faults import plan as planned
 from tests.chaos.feeding import Feeder
 from tests.chaos.judging import Verdict, differ_from_oracle, judge, right
-from tests.chaos.load import catalogue, load
+from tests.chaos.load import Line, catalogue, load
 from tests.chaos.members import Ended, Left, Member
 from tests.chaos.proxy import Proxy
+from tests.chaos.standing import Standing
 from tests.integration.support import Bench, partition_of, until
 
 APP: Final = "chaos"
@@ -40,7 +39,7 @@ PARTITIONS: Final = 8
 MEMBERS: Final = ("ONE", "TWO", "THREE")
 STATIC: Final = ("ONE", "TWO")
 """These keep their partitions over a restart (static membership), the others do not."""
-RATE_PER_S: Final = 300.0
+RATE_PER_S: Final = 200.0
 CATCHES_UP_WITHIN_S: Final = 180.0
 COMPACTING: Final = {
     # Segments are soon closed, and closed ones compacted at once: what is read back is what compaction left.
@@ -83,36 +82,41 @@ class Run:
     async def run(self) -> Report:
         """Carry it out."""
         began = time.monotonic()
+        quiet()
         self._say("simulating the bank")
         records = await asyncio.to_thread(load, self._rounds, self._seed)
-        async with self._broker() as ground, Feeder(self._kafka.address, self._catalogue, PARTITIONS) as feeder:
-            self._say(f"{len(records.before):,} records are there before any worker")
+        async with contextlib.AsyncExitStack() as open_:
+            ground = await open_.enter_async_context(self._broker())
+            feeder = await open_.enter_async_context(Feeder(self._kafka.address, self._catalogue, PARTITIONS))
+            standing = await open_.enter_async_context(Standing(self._kafka.address, self._catalogue, APP))
             await feeder.send(records.before)
+            self._say(f"{len(feeder.sent):,} records are there before any worker")
             for member in self._members:
                 await member.start()
-            enough = asyncio.Event()
-            feeding = asyncio.create_task(feeder.trickle(records.live, RATE_PER_S, enough))
-            try:
-                await self._all_rounds(ground, feeder)
-            finally:
-                enough.set()
-                await feeding
+            await self._caught_up(feeder, standing)
+            await self._all_rounds(ground, feeder, records.live)
             self._say(f"{len(feeder.sent):,} records sent; the workers catch up")
-            await self._caught_up(feeder)
+            await self._caught_up(feeder, standing)
             for member in self._members:
                 await member.leave()
             await self._judge(feeder)
         self._sum_up(time.monotonic() - began)
         return self._report
 
-    async def _all_rounds(self, ground: Ground, feeder: Feeder) -> None:
-        chance = Random(self._seed)
-        for number in range(1, self._rounds + 1):
-            faults = planned(chance, len(self._members))
-            self._report.faults.update(one.fault for one in faults)
-            said = "; ".join(_told(one) for one in faults)
-            self._say(f"round {number} of {self._rounds}, {len(feeder.sent):,} records sent: {said}")
-            await asyncio.gather(*(ground.happens(one) for one in faults))
+    async def _all_rounds(self, ground: Ground, feeder: Feeder, lines: Sequence[Line]) -> None:
+        """Let things go wrong while records come."""
+        chance, enough = Random(self._seed), asyncio.Event()
+        feeding = asyncio.create_task(feeder.trickle(lines, RATE_PER_S, enough))
+        try:
+            for number in range(1, self._rounds + 1):
+                faults = planned(chance, len(self._members))
+                self._report.faults.update(one.fault for one in faults)
+                said = "; ".join(_told(one) for one in faults)
+                self._say(f"round {number} of {self._rounds}, {len(feeder.sent):,} records sent: {said}")
+                await asyncio.gather(*(ground.happens(one) for one in faults))
+        finally:
+            enough.set()
+            await feeding
 
     @contextlib.asynccontextmanager
     async def _broker(self) -> AsyncIterator[Ground]:
@@ -147,28 +151,13 @@ class Run:
             flush_interval_s=1.0,
         )
 
-    async def _caught_up(self, feeder: Feeder) -> None:
-        """Wait until workers say that they have dealt with all."""
-        control, statuses = Control(self._kafka.address, "control", False), Statuses(APP)
-        control.follow(statuses.on_record)
-        await control.start()
-        topics = {source.name: source.topic for source in self._catalogue.sources}
-
-        def behind() -> int:
-            reached: Counter[TopicPartition] = Counter()
-            for status in statuses.latest():
-                for source, places in status.places.items():
-                    for place in places:
-                        at = TopicPartition(topics[source], place.partition)
-                        reached[at] = max(reached[at], place.position or 0)
-            return sum(max(0, end - reached[place]) for place, end in feeder.ends.items())
-
+    async def _caught_up(self, feeder: Feeder, standing: Standing) -> None:
+        """Wait until workers say that they have dealt with all that was sent."""
         try:
-            await until(lambda: not behind(), CATCHES_UP_WITHIN_S)
+            await until(lambda: not standing.behind(feeder.ends), CATCHES_UP_WITHIN_S)
         except TimeoutError:
-            self._report.verdict.differences.append(f"the workers never caught up: {behind():,} records are left")
-        finally:
-            await control.stop()
+            left = standing.behind(feeder.ends)
+            self._report.verdict.differences.append(f"the workers did not catch up: {left:,} records are left")
 
     async def _judge(self, feeder: Feeder) -> None:
         self._say("comparing with a replay, and with the oracle")

@@ -164,6 +164,19 @@ async def until(condition: Callable[[], bool], within_s: float = WITHIN_S) -> No
             await asyncio.sleep(POLL_S)
 
 
+def handled(worker: Worker) -> int:
+    """How many records went through the worker, into state or aside.
+
+    Raises
+    ------
+    Failed
+        It stopped by itself.
+    """
+    worker.check()
+    counters = worker.counters
+    return counters.events + counters.duplicates + counters.superseded + counters.late + counters.dead.total()
+
+
 def partition_of(key: bytes, partitions: int) -> int:
     """Where Kafka puts a key."""
     number: int = DefaultPartitioner()(key, list(range(partitions)), list(range(partitions)))
