@@ -19,14 +19,18 @@ keep_compiled(Path(__file__).parents[2] / ".livetags")
 
 from streams.broker import BrokerError  # noqa: E402 - after it is known where compiled kernels are kept
 from tests.brokers import finding  # noqa: E402
+from tests.chaos.faults import Fault  # noqa: E402
 from tests.chaos.run import Report, Run  # noqa: E402
+
+KINDS = click.Choice([fault.name for fault in Fault], case_sensitive=False)
 
 
 @click.command()
 @click.option("--rounds", type=click.IntRange(1), default=10, show_default=True, help="How often something goes wrong.")
 @click.option("--seed", type=click.IntRange(0), default=None, help="Decides what goes wrong; a fresh one by default.")
+@click.option("--only", type=KINDS, multiple=True, help="Let only this go wrong; may be given several times.")
 @click.option("--keep", is_flag=True, help="Keep the workers' logs and state even where nothing differs.")
-def main(rounds: int, seed: int | None, keep: bool) -> None:
+def main(rounds: int, seed: int | None, only: tuple[str, ...], keep: bool) -> None:
     """Crash tests on Apache Kafka: nothing lost, nothing counted twice."""
     seed = Random().randrange(10**6) if seed is None else seed
     if isinstance(found := finding.way(), str):
@@ -41,7 +45,7 @@ def main(rounds: int, seed: int | None, keep: bool) -> None:
         f"seed {seed}, {rounds} rounds, Apache Kafka from {'its jars' if found is finding.Way.JAVA else 'a container'}"
     )
     try:
-        report = asyncio.run(Run(rounds, seed, directory, say).run())
+        report = asyncio.run(Run(rounds, seed, directory, say, {Fault[name] for name in only}).run())
     except BrokerError as error:
         raise click.ClickException(str(error)) from None
     _print(report)

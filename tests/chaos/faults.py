@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import Enum
 from random import Random
 from typing import Final
@@ -55,19 +55,20 @@ class Planned(msgspec.Struct, frozen=True):
     lasts_s: float
 
 
-def plan(chance: Random, members: int) -> list[Planned]:
-    """One round's faults, one or two; two never hit the same worker, nor the broker twice."""
-    first = _drawn(chance, members)
+def plan(chance: Random, members: int, kinds: Collection[Fault] = ()) -> list[Planned]:
+    """One round's faults, one or two, of those kinds or all; two never hit the same worker, nor the broker twice."""
+    first = _drawn(chance, members, kinds)
     if chance.random() >= TOGETHER:
         return [first]
-    second = _drawn(chance, members)
+    second = _drawn(chance, members, kinds)
     broker = [one.fault in OF_THE_BROKER for one in (first, second)]
     same = all(broker) or (not any(broker) and first.member == second.member)
     return [first] if same else [first, second]
 
 
-def _drawn(chance: Random, members: int) -> Planned:
-    fault = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+def _drawn(chance: Random, members: int, kinds: Collection[Fault]) -> Planned:
+    among = [fault for fault in WEIGHTS if fault in kinds or not kinds]
+    fault = chance.choices(among, [WEIGHTS[fault] for fault in among])[0]
     return Planned(fault, chance.randrange(members), chance.uniform(*AFTER_S), chance.uniform(0.1, 2 * SESSION_S))
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -67,11 +67,16 @@ class Run:
     ----------
     directory
         Where the workers' state and logs go.
+    kinds
+        What may go wrong; none means anything.
     say
         Told each round, and what goes on.
     """
 
-    def __init__(self, rounds: int, seed: int, directory: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, rounds: int, seed: int, directory: Path, say: Callable[[str], None], kinds: Collection[Fault] = ()
+    ) -> None:
+        self._kinds = kinds
         self._rounds, self._seed, self._directory, self._say = rounds, seed, directory, say
         self._catalogue_file = directory / "bank.yaml"
         self._catalogue_file.write_text(catalogue(), encoding="utf-8")
@@ -109,7 +114,7 @@ class Run:
         feeding = asyncio.create_task(feeder.trickle(lines, RATE_PER_S, enough))
         try:
             for number in range(1, self._rounds + 1):
-                faults = planned(chance, len(self._members))
+                faults = planned(chance, len(self._members), self._kinds)
                 self._report.faults.update(one.fault for one in faults)
                 said = "; ".join(_told(one) for one in faults)
                 self._say(f"round {number} of {self._rounds}, {len(feeder.sent):,} records sent: {said}")
