@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -36,11 +37,12 @@ from streams.lane import Batch, Lane, Place, Tuning, quiet
 from streams.model_follower import Model, Models
 from streams.processor import Partition
 from streams.rekey import Rekeyer
-from streams.resuming import said_behind
+from streams.resuming import resume
 from streams.silence import Silence
 from streams.store import StoreError
 from streams.tables import Tables
 from streams.task import FlushRule, Task
+from streams.transactions import Leased, Lost
 from streams.warm import warm
 
 IDLE_S = 0.1
@@ -50,6 +52,7 @@ TICK_S = 1.0
 FLUSH_WITHIN_S = 6.0
 CAUGHT_UP_WITHIN_S = 10.0
 
+log = logging.getLogger("livetags")
 
 REFUSALS = (BrokerError, StateRefused, StoreError)
 """What `Worker.start` raises when it can't run so; each message says what to do."""
@@ -96,7 +99,7 @@ class Worker:
         self._generation = -1
         self._beside = Beside("worker", self._suspend)
         self._opened = contextlib.AsyncExitStack()
-        self._rule = FlushRule(settings.flush_interval_s, settings.flush_bytes)
+        self._rule = FlushRule(settings.flush_s, settings.flush_bytes)
         self._skew_ms = max(source.allowed_skew_ms for source in catalogue.sources)
 
     @property
@@ -149,11 +152,13 @@ class Worker:
         self._opened.push_async_callback(within, self._sender.stop)
         await self._sender.start()
         await self._follow()
-        self._tables = Tables(self.cluster, self._sender, self._file)
-        self._opened.callback(self._tables.close)
+        leased = Leased(self._sender, lambda: self._lane.holds)
+        self._tables = Tables(self.cluster, leased, self._file, whole=self.settings.whole)
+        self._opened.push_async_callback(self._tables.stop)
         engine = ThreadPoolExecutor(1, "livetags-engine")
         self._opened.callback(engine.shutdown)
-        self._begin = Beginning(self.settings, self.plan, self.cluster, self._sender, self.counters, engine, self.clock)
+        outlet = self._tables.outlet
+        self._begin = Beginning(self.settings, self.plan, self.cluster, outlet, self.counters, engine, self.clock)
         self._lane = Lane(
             Tuning.of(self.settings, self.settings.group(self.catalogue.name), self.cluster),
             self._positions,
@@ -215,7 +220,9 @@ class Worker:
                 async with self._gate:
                     await self._still()
                     if not self._beside.failed:
-                        await self._flush_all()
+                        await asyncio.gather(*map(self._flush, self._tasks.values()))
+        except Lost as error:
+            raise Failed(f"{error}; what was not flushed is read again by whoever has it") from None
         except TimeoutError:
             raise Failed(
                 f"the broker did not take the last flush within {FLUSH_WITHIN_S:.0f} s; its records are read again"
@@ -243,8 +250,6 @@ class Worker:
         """
         await self._beside.wait()
 
-    # ------------------------------------------------------------------------------------------------ membership
-
     async def _positions(self, assigned: frozenset[Place], generation: int) -> dict[Place, int | None]:
         """Recover what is new, drop what is gone, and say where to read on."""
         try:
@@ -270,10 +275,8 @@ class Worker:
         for task in self._tasks.values():
             task.reassigned()
         new = sorted(numbers - set(self._tasks))
-        recovered = await self._tables.recover(new)
-        behind = await said_behind(self.cluster, {number: one.marker for number, one in recovered.items()})
-        for number, one in recovered.items():
-            self._tasks[number] = task = self._begin.task(number, one, behind[number])
+        for number, one in (await resume(self._tables, self.cluster, new, self.plan.fingerprint)).items():
+            self._tasks[number] = task = self._begin.task(number, one)
             for model in self._models.held():
                 task.follow(model)
             for stall in self.silence.held():
@@ -292,7 +295,7 @@ class Worker:
         async with self._gate:
             await self._still()
             if not self._beside.failed:
-                await self._flush_all()
+                await asyncio.gather(*map(self._flush, self._tasks.values()))
 
     def _suspend(self) -> None:
         self._suspended = True
@@ -315,7 +318,7 @@ class Worker:
         while not self._beside.halt.is_set() and self._tasks.get(task.number) is task:
             task.arrived.clear()
             busy = await self._step(task)
-            if task.flush_due(self._rule, time.monotonic()) and not self._suspended:
+            if task.flush_due(self._rule, time.monotonic()) and not self._suspended and self._lane.holds:
                 self._beside.spawn(self._flush(task))
             if busy:
                 await asyncio.sleep(0)
@@ -326,11 +329,14 @@ class Worker:
     async def _step(self, task: Task) -> bool:
         """One step; whether there is more to do at once."""
         async with task.busy:
-            if self._suspended or self._tasks.get(task.number) is not task:
+            if self._suspended or self._tasks.get(task.number) is not task or not self._lane.holds:
                 return False
             applied = await task.step(self._lane)
             task.balance(self._lane, self.settings.max_queued)
-            await task.send(0 if not applied else self.settings.linger_ms / 1000)
+            try:
+                await task.send(0 if not applied else self.settings.linger_ms / 1000)
+            except Lost as lost:
+                self._give_up(task, lost)
             return applied or task.more
 
     async def _tick(self) -> None:
@@ -338,22 +344,33 @@ class Worker:
         while not self._beside.halt.is_set():
             for task in list(self._tasks.values()):
                 async with task.busy:
-                    if self._suspended or self._tasks.get(task.number) is not task:
+                    if self._suspended or self._tasks.get(task.number) is not task or not self._lane.holds:
                         continue
                     if self.settings.clock is Clock.WALL:
                         await task.advance(self.clock() - self._skew_ms, self._lane)
                     task.observe(self._lane)
-            if 0 in self._tasks and not self._suspended and self.heartbeat is not None:
+            if 0 in self._tasks and not self._suspended and self._lane.holds and self.heartbeat is not None:
                 self.silence.decide(self.heartbeat.everyone(), self.clock(), self.cluster.partitions)
             self._cuts.tick(FIRST_PARTITION in self._tasks, time.monotonic())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._beside.halt.wait(), TICK_S)
 
     async def _flush(self, task: Task) -> None:
-        await task.flush(self._tables, self.cluster, self._lane, self.plan.fingerprint)
+        """Write a task's state, or give the task up where that may be another worker's by now."""
+        try:
+            await task.flush(self._tables, self.cluster, self._lane, self.plan.fingerprint)
+        except Lost as lost:
+            self._give_up(task, lost)
+            if self._beside.halt.is_set():
+                raise
 
-    async def _flush_all(self) -> None:
-        await asyncio.gather(*(self._flush(task) for task in self._tasks.values()))
+    def _give_up(self, task: Task, lost: Lost) -> None:
+        """Go on without a partition until the group says whose it is; what it had not flushed counts nowhere."""
+        if self._tasks.get(task.number) is task:
+            log.warning("%s; what was not flushed is read again by whoever has it", lost)
+            del self._tasks[task.number]
+            self.counters.drop(task.number)
+            self._beside.spawn(self._lane.rejoin())
 
     async def _join(self) -> None:
         """Join the group and recover, and compile the kernels meanwhile."""
