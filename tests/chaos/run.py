@@ -22,6 +22,7 @@ from streams.cluster import prepare
 from streams.config import Clock, Settings
 from streams.engine import plan
 from streams.lane import quiet
+from streams.warm import warm
 from tests.brokers import finding
 from tests.brokers.interface import Kafka
 from tests.chaos.faults import SESSION_S, Fault, Ground, Planned
@@ -88,7 +89,8 @@ class Run:
         """Carry it out."""
         began = time.monotonic()
         quiet()
-        self._say("simulating the bank")
+        self._say("simulating the bank, and compiling the kernels where that was not done")
+        await asyncio.to_thread(warm, plan.build(self._catalogue))
         records = await asyncio.to_thread(load, self._rounds, self._seed)
         async with contextlib.AsyncExitStack() as open_:
             ground = await open_.enter_async_context(self._broker())

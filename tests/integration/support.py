@@ -132,6 +132,11 @@ class Bench(msgspec.Struct, frozen=True):
         finally:
             await consumer.stop()
 
+    def topic_names(self) -> list[str]:
+        """The names of all topics of the broker."""
+        with Admin(self.address) as admin:
+            return admin.names()
+
     def _partitions(self, topic: str) -> int:
         with Admin(self.address) as admin:
             return admin.describe([topic])[topic].partitions
