@@ -41,7 +41,7 @@ from streams.resuming import resume
 from streams.silence import Silence
 from streams.store import StoreError
 from streams.tables import Tables
-from streams.task import FlushRule, Task
+from streams.task import FlushRule, FlushTorn, Task
 from streams.transactions import Leased, Lost
 from streams.warm import warm
 
@@ -219,7 +219,7 @@ class Worker:
                     if not self._beside.failed:
                         await asyncio.gather(*map(self._flush, self._tasks.values()))
         except Lost as error:
-            raise Failed(f"{error}; what was not flushed is read again by whoever has it") from None
+            raise Failed(str(error)) from None
         except TimeoutError:
             raise Failed(
                 f"the broker did not take the last flush within {FLUSH_WITHIN_S:.0f} s; its records are read again"
@@ -228,23 +228,11 @@ class Worker:
             await self._opened.aclose()
 
     def check(self) -> None:
-        """Nothing while the worker works.
-
-        Raises
-        ------
-        Failed
-            It stopped by itself.
-        """
+        """Raise `Failed` where it stopped by itself."""
         self._beside.check()
 
     async def wait(self) -> None:
-        """Run until the worker fails.
-
-        Raises
-        ------
-        Failed
-            Always in the end, unless cancelled.
-        """
+        """Run until the worker fails: raises `Failed` in the end, unless cancelled."""
         await self._beside.wait()
 
     async def _positions(self, assigned: frozenset[Place], generation: int) -> dict[Place, int | None]:
@@ -253,12 +241,11 @@ class Worker:
             await self._warming  # kernels compile while the group is joined, never under load
             async with self._gate:
                 await self._still()
-                await self._own({place.partition for place in assigned}, generation)
+                await self._own(numbers := {place.partition for place in assigned}, generation)
                 self._suspended = False
-                offsets: dict[Place, int | None] = {}
-                for task in self._tasks.values():
-                    offsets |= task.next_offsets()
-                return offsets
+                if not numbers <= set(self._tasks):  # one was given up just now
+                    self._beside.spawn(self._lane.rejoin())
+                return {place: at for task in self._tasks.values() for place, at in task.next_offsets().items()}
         except Exception as error:
             self._beside.fail(error)
             raise
@@ -361,14 +348,18 @@ class Worker:
             self._give_up(task, lost)
             if self._beside.halt.is_set():
                 raise
+        except FlushTorn:
+            if self._tasks.get(task.number) is task:  # of one that was given up nothing later counts either
+                raise
 
     def _give_up(self, task: Task, lost: Lost) -> None:
         """Go on without a partition until the group says whose it is; what it had not flushed counts nowhere."""
         if self._tasks.get(task.number) is task:
-            log.warning("%s; what was not flushed is read again by whoever has it", lost)
+            log.warning("%s", lost)
             del self._tasks[task.number]
             self.counters.drop(task.number)
-            self._beside.spawn(self._lane.rejoin())
+            if not self._suspended:  # else the group deals them out already, and being asked it would do so again
+                self._beside.spawn(self._lane.rejoin())
 
     async def _join(self) -> None:
         """Join the group and recover; what goes on beside is there before the first record is applied."""

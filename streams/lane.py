@@ -70,6 +70,11 @@ class _Thread(Heard, driver.AIOKafkaConsumerThread):
         consumer._client._request_timeout_ms = int(REQUEST_WITHIN_S * 1000)  # Faust's own is how long recovery may take
         return consumer
 
+    def set_shutdown(self) -> None:
+        """Tell the worker's loop that the thread is over, where there still is that loop."""
+        with contextlib.suppress(RuntimeError):
+            super().set_shutdown()
+
     async def on_thread_stop(self) -> None:
         """Leave the group; where the broker is gone there is none to leave, and aiokafka's complaints are dropped."""
         with contextlib.suppress(Exception, asyncio.CancelledError):
@@ -218,10 +223,10 @@ class _Consumer(driver.Consumer):
 
     @property
     def holds(self) -> bool:
-        """Whether the session can't have timed out."""
+        """Whether the session can't have timed out; the embedded broker's is too short to go by, and fences nobody."""
         transport: Any = self.transport
-        session_s: float = transport.tuning.session_s
-        return time.monotonic() - self._thread.heard_s < session_s
+        tuning: Tuning = transport.tuning
+        return tuning.embedded or time.monotonic() - self._thread.heard_s < tuning.session_s
 
     def behind(self, place: TP) -> int | None:
         """How many offsets of a place were not received yet, None where that is not known."""

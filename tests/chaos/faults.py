@@ -14,7 +14,7 @@ from tests.brokers.interface import Kafka
 from tests.chaos.members import Member
 from tests.chaos.proxy import Proxy
 
-SESSION_S: Final = 3.0
+SESSION_S: Final = 6.0
 """How long a worker may be silent before it loses its partitions; holding up and cutting goes on for less and more."""
 
 
@@ -69,7 +69,7 @@ def plan(chance: Random, members: int, kinds: Collection[Fault] = ()) -> list[Pl
 def _drawn(chance: Random, members: int, kinds: Collection[Fault]) -> Planned:
     among = [fault for fault in WEIGHTS if fault in kinds or not kinds]
     fault = chance.choices(among, [WEIGHTS[fault] for fault in among])[0]
-    return Planned(fault, chance.randrange(members), chance.uniform(*AFTER_S), chance.uniform(0.1, 2 * SESSION_S))
+    return Planned(fault, chance.randrange(members), chance.uniform(*AFTER_S), chance.uniform(0.1, 1.5 * SESSION_S))
 
 
 class Ground:

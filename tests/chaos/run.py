@@ -152,6 +152,7 @@ class Run:
         return Settings(
             broker=self._kafka.address,
             app_id=APP,
+            topic_prefix=f"{APP}-",
             partitions=PARTITIONS,
             clock=Clock.EVENT,
             data_dir=self._directory / name,
@@ -168,7 +169,7 @@ class Run:
 
     async def _judge(self, feeder: Feeder) -> None:
         self._say("comparing with a replay, and with the oracle")
-        changes = await Bench(self._kafka.address, APP, self._directory).read_changes("tag-changes", "segment-changes")
+        changes = await Bench(self._kafka.address, APP, self._directory).changes()
         wanted = await asyncio.to_thread(right, self._catalogue, feeder.sent, PARTITIONS)
         before = self._report.verdict.differences
         self._report.verdict = judge(wanted, changes, await self._states(list(wanted.customers)))
@@ -201,6 +202,7 @@ def _environment(name: str, proxy: Proxy) -> dict[str, str]:
     return {
         "LIVETAGS_BROKER": f"127.0.0.1:{proxy.port}",
         "LIVETAGS_APP_ID": APP,
+        "LIVETAGS_TOPIC_PREFIX": f"{APP}-",
         "LIVETAGS_PARTITIONS": str(PARTITIONS),
         "LIVETAGS_CLOCK": Clock.EVENT.value,
         "LIVETAGS_FLUSH_INTERVAL_S": "1",

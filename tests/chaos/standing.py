@@ -13,11 +13,11 @@ from streams.statuses import Statuses
 
 
 class Standing:
-    """What the workers of an app last said; an asynchronous context manager."""
+    """What the workers of an app, whose topics bear its name, last said; an asynchronous context manager."""
 
     def __init__(self, address: str, catalogue: Catalogue, app: str) -> None:
         self._topics = {source.name: source.topic for source in catalogue.sources}
-        self._control, self._statuses = Control(address, "control", False), Statuses(app)
+        self._control, self._statuses = Control(address, f"{app}-control", False), Statuses(app)
         self._control.follow(self._statuses.on_record)
 
     async def __aenter__(self) -> Standing:
