@@ -35,6 +35,7 @@ from streams.engine import plan
 from streams.heartbeat import Heartbeat
 from streams.lane import Batch, Lane, Place, Tuning, quiet
 from streams.model_follower import Model, Models
+from streams.patience import waited_for
 from streams.processor import Partition
 from streams.rekey import Rekeyer
 from streams.resuming import resume
@@ -260,7 +261,9 @@ class Worker:
         for task in self._tasks.values():
             task.reassigned()
         new = sorted(numbers - set(self._tasks))
-        for number, one in (await resume(self._tables, self.cluster, new, self.plan.fingerprint)).items():
+        fingerprint = self.plan.fingerprint
+        states = await waited_for(lambda: resume(self._tables, self.cluster, new, fingerprint))
+        for number, one in states.items():
             self._tasks[number] = task = self._begin.task(number, one)
             for model in self._models.held():
                 task.follow(model)

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaTimeoutError, NoOffsetForPartitionError
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, NoOffsetForPartitionError, ProducerFenced
 
 from streams import patience
 from streams.beside import Beside
@@ -115,3 +115,20 @@ def test_what_broke_without_telling_anybody_ends_the_whole() -> None:
         return None
 
     assert str(asyncio.run(watched())) == "the worker stopped: the group's membership is over"
+
+
+def test_what_a_lost_broker_ended_is_done_again_and_what_it_refuses_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = deque[Exception | str](
+        [KafkaConnectionError("away"), KafkaTimeoutError("away"), "a state", ProducerFenced()]
+    )
+
+    async def call() -> str:
+        found = asked.popleft()
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.setattr(patience, "RETRY_S", 0)
+    assert asyncio.run(patience.waited_for(call)) == "a state"
+    with pytest.raises(ProducerFenced):
+        asyncio.run(patience.waited_for(call))
