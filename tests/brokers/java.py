@@ -62,10 +62,10 @@ def jars() -> Path:
         shutil.rmtree(fetched, ignore_errors=True)
         said = str(getattr(error, "stdout", "") or error)[-500:]
         raise BrokerError(f"Apache Kafka's jars could not be fetched with mvn: {said}") from error
-    if JARS.exists():  # another run was faster
-        shutil.rmtree(fetched)
-    else:
+    try:
         fetched.rename(JARS)
+    except OSError:  # another run was faster
+        shutil.rmtree(fetched)
     return JARS
 
 
