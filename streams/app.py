@@ -35,13 +35,14 @@ from streams.engine import plan
 from streams.heartbeat import Heartbeat
 from streams.lane import Batch, Lane, Place, Tuning, quiet
 from streams.model_follower import Model, Models
+from streams.patience import waited_for
 from streams.processor import Partition
 from streams.rekey import Rekeyer
 from streams.resuming import resume
 from streams.silence import Silence
 from streams.store import StoreError
 from streams.tables import Tables
-from streams.task import FlushRule, Task
+from streams.task import FlushRule, FlushTorn, Task
 from streams.transactions import Leased, Lost
 from streams.warm import warm
 
@@ -96,6 +97,7 @@ class Worker:
         self._tasks: dict[int, Task] = {}
         self._gate = asyncio.Lock()
         self._suspended = True
+        self._warming: asyncio.Task[None]
         self._generation = -1
         self._beside = Beside("worker", self._suspend)
         self._opened = contextlib.AsyncExitStack()
@@ -132,14 +134,12 @@ class Worker:
         self._beside.begin()
         try:
             await self._open()
+            self._beside.spawn(self._beside.watch(lambda: self._lane.crashed))
             await self._beside.first(self._join())
         except BaseException:
+            self._beside.halt.set()
             await self._opened.aclose()
             raise
-        self._beside.spawn(self._tick())
-        self._beside.spawn(self._rekeyer.run(self._beside.halt))
-        if self.heartbeat is not None:
-            self._beside.spawn(self.heartbeat.run(self._beside.halt))
 
     async def _open(self) -> None:
         """Everything but the group: topics, producer, tables, lane."""
@@ -229,38 +229,24 @@ class Worker:
             await self._opened.aclose()
 
     def check(self) -> None:
-        """Nothing while the worker works.
-
-        Raises
-        ------
-        Failed
-            It stopped by itself.
-        """
+        """Raise `Failed` where it stopped by itself."""
         self._beside.check()
 
     async def wait(self) -> None:
-        """Run until the worker fails.
-
-        Raises
-        ------
-        Failed
-            Always in the end, unless cancelled.
-        """
+        """Run until the worker fails: raises `Failed` in the end, unless cancelled."""
         await self._beside.wait()
-
-    # ------------------------------------------------------------------------------------------------ membership
 
     async def _positions(self, assigned: frozenset[Place], generation: int) -> dict[Place, int | None]:
         """Recover what is new, drop what is gone, and say where to read on."""
         try:
+            await self._warming  # kernels compile while the group is joined, never under load
             async with self._gate:
                 await self._still()
-                await self._own({place.partition for place in assigned}, generation)
+                await self._own(numbers := {place.partition for place in assigned}, generation)
                 self._suspended = False
-                offsets: dict[Place, int | None] = {}
-                for task in self._tasks.values():
-                    offsets |= task.next_offsets()
-                return offsets
+                if not numbers <= set(self._tasks):  # one was given up just now
+                    self._beside.spawn(self._lane.rejoin())
+                return {place: at for task in self._tasks.values() for place, at in task.next_offsets().items()}
         except Exception as error:
             self._beside.fail(error)
             raise
@@ -275,7 +261,9 @@ class Worker:
         for task in self._tasks.values():
             task.reassigned()
         new = sorted(numbers - set(self._tasks))
-        for number, one in (await resume(self._tables, self.cluster, new, self.plan.fingerprint)).items():
+        fingerprint = self.plan.fingerprint
+        states = await waited_for(lambda: resume(self._tables, self.cluster, new, fingerprint))
+        for number, one in states.items():
             self._tasks[number] = task = self._begin.task(number, one)
             for model in self._models.held():
                 task.follow(model)
@@ -342,8 +330,6 @@ class Worker:
     async def _tick(self) -> None:
         """Once a second: let the wall's time pass, and note how far behind each source is."""
         while not self._beside.halt.is_set():
-            if self._lane.crashed is not None:
-                self._beside.fail(self._lane.crashed)
             for task in list(self._tasks.values()):
                 async with task.busy:
                     if self._suspended or self._tasks.get(task.number) is not task or not self._lane.holds:
@@ -365,6 +351,9 @@ class Worker:
             self._give_up(task, lost)
             if self._beside.halt.is_set():
                 raise
+        except FlushTorn:
+            if self._tasks.get(task.number) is task:  # of one that was given up nothing later counts either
+                raise
 
     def _give_up(self, task: Task, lost: Lost) -> None:
         """Go on without a partition until the group says whose it is; what it had not flushed counts nowhere."""
@@ -372,11 +361,17 @@ class Worker:
             log.warning("%s", lost)
             del self._tasks[task.number]
             self.counters.drop(task.number)
-            self._beside.spawn(self._lane.rejoin())
+            if not self._suspended:  # else the group deals them out already, and being asked it would do so again
+                self._beside.spawn(self._lane.rejoin())
 
     async def _join(self) -> None:
-        """Join the group and recover, and compile the kernels meanwhile."""
-        await asyncio.gather(asyncio.to_thread(warm, self.plan), self._lane.app.start())
+        """Join the group and recover; what goes on beside is there before the first record is applied."""
+        self._warming = asyncio.create_task(asyncio.to_thread(warm, self.plan))
+        self._beside.spawn(self._tick())
+        self._beside.spawn(self._rekeyer.run(self._beside.halt))
+        if self.heartbeat is not None:
+            self._beside.spawn(self.heartbeat.run(self._beside.halt))
+        await self._lane.app.start()
 
 
 def build(

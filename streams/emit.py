@@ -7,6 +7,8 @@ the order within a topic; nothing counts as written before the broker has acknow
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaTimeoutError
 
 from schemas.definitions import DEFINITION_HEADER
 from schemas.learning import Example, Question
@@ -24,6 +27,7 @@ from schemas.records import Change, DeadLetter, LateEvent, SegmentChange, TagCha
 from schemas.topics import LARGE_RECORDS, Role
 from streams.cluster import Cluster
 from streams.parting import OVERHEAD, key_of, parted
+from streams.patience import patient
 from streams.record_batch import Frame, Parcel, events, of_lines, of_page
 from streams.written import Changes, Customers
 
@@ -36,8 +40,11 @@ _NO_FRAME = Frame(0)
 
 
 def producer(address: str, *, idempotent: bool, transactions: str | None = None) -> AIOKafkaProducer:
-    """A producer for whole batches, acknowledged by all replicas; `transactions` is the id of those it is to make."""
-    return AIOKafkaProducer(
+    """A producer for whole batches, acknowledged by all replicas, that waits for a broker as long as it is away.
+
+    `transactions` is the id of those it is to make.
+    """
+    made = AIOKafkaProducer(
         bootstrap_servers=address,
         acks="all",
         enable_idempotence=idempotent,
@@ -46,6 +53,10 @@ def producer(address: str, *, idempotent: bool, transactions: str | None = None)
         max_request_size=LARGE_RECORDS,
         linger_ms=0,
     )
+    # aiokafka gives a batch up after its request timeout where no leader is known, as while a broker starts again.
+    made._message_accumulator._batch_ttl = math.inf
+    patient(made.client)
+    return made
 
 
 class Acknowledged(msgspec.Struct, frozen=True):
@@ -143,9 +154,11 @@ class Writer:
             self._close()
         async with self._sending:
             while self._queue and (cut is None or cut[-1].answer is None):
-                pending = self._queue.popleft()
-                pending.answer = await self._sender.send_batch(pending.batch, self.topic, partition=self._partition)
-                self._last = pending.answer
+                pending = self._queue[0]
+                with contextlib.suppress(KafkaTimeoutError):  # the batch before could not leave yet: its broker is away
+                    pending.answer = await self._sender.send_batch(pending.batch, self.topic, partition=self._partition)
+                    self._last = pending.answer
+                    self._queue.popleft()
 
     async def settled(self) -> None:
         """Wait until the broker has all that was handed to the producer."""

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 import faust
 import msgspec
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.tables import TableManager
 from faust.transport.drivers import aiokafka as driver
@@ -29,6 +29,7 @@ from faust.types import TP, ConsumerMessage
 from yarl import URL
 
 from streams.heard import Heard
+from streams.patience import patient
 from streams.places import EMBEDDED_SESSION_S as EMBEDDED_SESSION_S
 from streams.places import Batch as Batch
 from streams.places import Place as Place
@@ -65,8 +66,14 @@ class _Thread(Heard, driver.AIOKafkaConsumerThread):
         if not transport.tuning.embedded:
             consumer._isolation_level = "read_committed"
         consumer._fetch_max_wait_ms = transport.tuning.fetch_wait_ms
+        patient(consumer._client)
         consumer._client._request_timeout_ms = int(REQUEST_WITHIN_S * 1000)  # Faust's own is how long recovery may take
         return consumer
+
+    def set_shutdown(self) -> None:
+        """Tell the worker's loop that the thread is over, where there still is that loop."""
+        with contextlib.suppress(RuntimeError):
+            super().set_shutdown()
 
     async def on_thread_stop(self) -> None:
         """Leave the group; where the broker is gone there is none to leave, and aiokafka's complaints are dropped."""
@@ -79,7 +86,11 @@ class _Thread(Heard, driver.AIOKafkaConsumerThread):
         return fetched
 
     async def _fetch(self, active: set[TP], timeout: float) -> _Fetched:
-        records = await self._fetch_records(self._ensure_consumer(), active, timeout=timeout)
+        try:
+            records = await self._fetch_records(self._ensure_consumer(), active, timeout=timeout)
+        except NoOffsetForPartitionError:
+            # Of places just assigned aiokafka asks the group, which may know nothing yet; `place_at` says it at once.
+            return _Fetched({}, {})
         places = {TP(*place): found for place, found in records.items()}
         return _Fetched(
             places, {place: state.position for place in active if (state := self.standing(place)) is not None}
@@ -93,6 +104,13 @@ class _Thread(Heard, driver.AIOKafkaConsumerThread):
             return None
         state = assignment.state_value(TopicPartition(*place))
         return state if state is not None and state.has_valid_position else None
+
+    @property
+    def broken(self) -> BaseException | None:
+        """What the group's membership broke over, or None; nobody is told, and nothing is ever assigned again."""
+        coordinator = getattr(self._consumer, "_coordinator", None)
+        task = getattr(coordinator, "_coordination_task", None)
+        return task.exception() if task is not None and task.done() and not task.cancelled() else None
 
     async def place_at(self, offsets: dict[TP, int | None]) -> dict[TP, int]:
         """Move to those offsets, None meaning the beginning, and return where that is; what expired is passed over."""
@@ -259,7 +277,7 @@ class Lane:
             store="memory://",
             autodiscover=False,
             web_enabled=False,
-            canonical_url=f"http://{uuid.uuid4().hex}:80",
+            canonical_url=_url_of(tuning.member_id),
             topic_allow_declare=False,
             topic_disable_leader=True,
             table_standby_replicas=1,
@@ -335,9 +353,12 @@ class Lane:
 
     @property
     def crashed(self) -> BaseException | None:
-        """What Faust gave up over, or None."""
-        reason: BaseException | None = self.app.crash_reason if self.app.crashed else None
-        return reason
+        """What Faust or its membership of the group gave up over, or None."""
+        if self.app.crashed:
+            reason: BaseException | None = self.app.crash_reason
+            return reason
+        thread = getattr(self.app.consumer, "_thread", None)
+        return None if thread is None else thread.broken
 
     async def commit(self, offsets: dict[Place, int]) -> None:
         """Commit offsets to the group, for showing lag; a failure is of no consequence."""
@@ -353,6 +374,15 @@ class Lane:
             await call()
 
         self.app.on_partitions_revoked.connect(revoked, weak=False)
+
+
+def _url_of(member_id: str) -> str:
+    """What Faust's assignor knows a member by: nothing is served there.
+
+    A static member that is back gets its old assignment, made out to its URL of then: so that has to last as it does.
+    """
+    host = uuid.uuid5(uuid.NAMESPACE_OID, member_id) if member_id else uuid.uuid4()
+    return f"http://{host.hex}:80"
 
 
 def quiet() -> None:

@@ -7,6 +7,7 @@ changelog: customers' rows under `ROW`, and beside them the tables of whoever ke
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Final
 
 import msgspec
 from rocksdict import Options, Rdict, WriteBatch
+
+log = logging.getLogger("livetags")
 
 ROW: Final = b"r"  # a customer's row
 MARKER: Final = b"m"  # this key alone
@@ -196,8 +199,11 @@ class Store:
         return value
 
     def close(self) -> None:
-        """Close it; another worker may open it then."""
-        self._db.close()
+        """Close it; another worker may open it then. What a full disk keeps from it is in the changelog."""
+        try:
+            self._db.close()
+        except Exception as error:  # rocksdict raises Exception itself
+            log.warning("the state in %s was closed as it was: %s", self.path, error)
 
 
 def options() -> Options:

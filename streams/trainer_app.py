@@ -86,8 +86,10 @@ class TrainerApp:
         self._beside.begin()
         try:
             await self._open()
+            self._beside.spawn(self._beside.watch(lambda: self._lane.crashed))
             await self._beside.first(self._lane.app.start())
         except BaseException:
+            self._beside.halt.set()
             await self._opened.aclose()
             raise
         self._beside.spawn(self._pump())
@@ -221,8 +223,6 @@ class TrainerApp:
         while not self._beside.halt.is_set():
             self._arrived.clear()
             busy = False
-            if self._lane.crashed is not None:
-                self._beside.fail(self._lane.crashed)
             for task in list(self.targets.values()):
                 async with self._gate:
                     if self._suspended or self.targets.get(task.place.partition) is not task:

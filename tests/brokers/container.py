@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from streams.broker import BrokerError, free_port
-from tests.brokers.interface import SETTINGS, wait_for
+from tests.brokers.interface import SETTINGS, listening, wait_for
 
 IMAGE: Final = "apache/kafka:3.9.1"
+CONTROLLER: Final = 9091
+INSIDE: Final = 9092  # and the ports after it, for doors
 ASKED_WITHIN_S: Final = 60.0
 CLUSTER_ID: Final = "bGl2ZXRhZ3MtdGVzdHMtMQ"  # 16 bytes in base64, as Kafka wants it
 
@@ -45,25 +47,34 @@ class ContainedKafka:
     ----------
     settings
         Of server.properties, beside those of all tests.
+    doors
+        Further listeners by name (capital letters), and the address that the broker tells who comes in there to come to
+        next: a proxy's, host:port. Where each really listens is in `doors`, host:port.
     """
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, settings: Mapping[str, str] | None = None, doors: Mapping[str, str] | None = None) -> None:
         # Its reaper is an image of its own, which a machine without a registry does not have; `remove` does its work.
         os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
         from testcontainers.core.container import DockerContainer
 
-        port = free_port()
-        self.address = f"127.0.0.1:{port}"
+        told = doors or {}
+        ports = {name: free_port() for name in ("PLAINTEXT", *told)}
+        outside = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
+        self.address = outside["PLAINTEXT"]
+        self.doors = {name: outside[name] for name in told}
+        inside = {name: INSIDE + number for number, name in enumerate(ports)}
         properties = {
             "process.roles": "broker,controller",
             "node.id": "1",
-            "controller.quorum.voters": "1@localhost:9093",
-            "listeners": "PLAINTEXT://:9092,CONTROLLER://:9093",
-            "advertised.listeners": f"PLAINTEXT://{self.address}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "controller.quorum.voters": f"1@localhost:{CONTROLLER}",
+            "inter.broker.listener.name": "PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
-        } | {**SETTINGS, **(settings or {})}
-        made: Any = DockerContainer(IMAGE).with_bind_ports(9092, port).with_env("CLUSTER_ID", CLUSTER_ID)
+        }
+        at = {name: f":{port}" for name, port in inside.items()} | {"CONTROLLER": f":{CONTROLLER}"}
+        properties |= listening(at, {**outside, **told}) | {**SETTINGS, **(settings or {})}
+        made: Any = DockerContainer(IMAGE).with_env("CLUSTER_ID", CLUSTER_ID)
+        for name, port in ports.items():
+            made = made.with_bind_ports(inside[name], port)
         for name, value in properties.items():
             made = made.with_env("KAFKA_" + name.upper().replace(".", "_"), value)
         self._container, self._made = made, False

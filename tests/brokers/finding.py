@@ -65,8 +65,8 @@ def way() -> Way | str:
     return f"{no_container}, and {no_java}" if no_java else Way.JAVA
 
 
-def kafka(settings: Mapping[str, str] | None = None) -> Kafka:
-    """An Apache Kafka of the caller's own, not yet started; `settings` of server.properties beside those of all tests.
+def kafka(settings: Mapping[str, str] | None = None, doors: Mapping[str, str] | None = None) -> Kafka:
+    """An Apache Kafka of the caller's own, not yet started; arguments as of `JavaKafka`.
 
     Raises
     ------
@@ -76,4 +76,6 @@ def kafka(settings: Mapping[str, str] | None = None) -> Kafka:
     found = way()
     if isinstance(found, str):
         raise BrokerError(f"Apache Kafka can't run here: {found}")
-    return container.ContainedKafka(settings) if found is Way.CONTAINER else java.JavaKafka(settings=settings)
+    return (
+        container.ContainedKafka(settings, doors) if found is Way.CONTAINER else java.JavaKafka(None, settings, doors)
+    )

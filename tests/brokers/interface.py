@@ -39,9 +39,18 @@ _BROKERS: Final = slice(8, 12)
 
 
 class Kafka(Protocol):
-    """An Apache Kafka that a test may start, stop, kill and hold up; it keeps what it had over all of that."""
+    """An Apache Kafka that a test may start, stop, kill and hold up; it keeps what it had over all of that.
+
+    Attributes
+    ----------
+    address
+        Where it is found, host:port.
+    doors
+        Where further listeners are, host:port, each for one who is to come through a proxy.
+    """
 
     address: str
+    doors: dict[str, str]
 
     def start(self) -> str:
         """Start it, or start it again with what it had, and return its address, host:port."""
@@ -66,6 +75,15 @@ class Kafka(Protocol):
     def remove(self) -> None:
         """End it and drop what it kept."""
         ...
+
+
+def listening(at: Mapping[str, str], told: Mapping[str, str]) -> dict[str, str]:
+    """The properties of listeners: where each listens, and where those that clients use are said to."""
+    return {
+        "listeners": ",".join(f"{name}://{address}" for name, address in at.items()),
+        "advertised.listeners": ",".join(f"{name}://{address}" for name, address in told.items()),
+        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in at),
+    }
 
 
 def answers(address: str) -> bool:

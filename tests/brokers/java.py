@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from streams.broker import BrokerError, die_with_parent, free_port
-from tests.brokers.interface import SETTINGS, wait_for
+from tests.brokers.interface import SETTINGS, listening, wait_for
 
 POM: Final = Path(__file__).with_name("pom.xml")
 JARS: Final = Path(__file__).parents[2] / ".livetags" / "kafka-3.9.1"
@@ -62,10 +62,10 @@ def jars() -> Path:
         shutil.rmtree(fetched, ignore_errors=True)
         said = str(getattr(error, "stdout", "") or error)[-500:]
         raise BrokerError(f"Apache Kafka's jars could not be fetched with mvn: {said}") from error
-    if JARS.exists():  # another run was faster
-        shutil.rmtree(fetched)
-    else:
+    try:
         fetched.rename(JARS)
+    except OSError:  # another run was faster
+        shutil.rmtree(fetched)
     return JARS
 
 
@@ -78,6 +78,9 @@ class JavaKafka:
         Where it keeps its data; None for one of its own, dropped with it.
     settings
         Of server.properties, beside those of all tests.
+    doors
+        Further listeners by name (capital letters), and the address that the broker tells who comes in there to come to
+        next: a proxy's, host:port. Where each really listens is in `doors`, host:port.
     flags
         Of the Java machine.
     """
@@ -86,12 +89,15 @@ class JavaKafka:
         self,
         directory: Path | None = None,
         settings: Mapping[str, str] | None = None,
+        doors: Mapping[str, str] | None = None,
         heap_mb: int = HEAP_MB,
         flags: tuple[str, ...] = STARTS_FAST,
     ) -> None:
         self._own = directory is None
         self.directory = Path(tempfile.mkdtemp(prefix="livetags-kafka-")) if directory is None else directory
         self.address = f"127.0.0.1:{free_port()}"
+        self._told = dict(doors or {})
+        self.doors = {name: f"127.0.0.1:{free_port()}" for name in self._told}
         self._java = ("java", f"-Xmx{heap_mb}m", *flags, "-cp", f"{jars()}/*")
         self._properties = self.directory / "server.properties"
         self._settings = dict(SETTINGS) | dict(settings or {})
@@ -139,12 +145,12 @@ class JavaKafka:
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@{controller}",
-            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.address}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
             "log.dirs": str(data),
-        } | self._settings
+        }
+        at = {"PLAINTEXT": self.address, **self.doors}
+        properties |= listening({**at, "CONTROLLER": controller}, {**at, **self._told}) | self._settings
         self.directory.mkdir(parents=True, exist_ok=True)
         lines = [f"{name}={value}\n" for name, value in properties.items()]
         self._properties.write_text("".join(lines), encoding="utf-8")

@@ -136,6 +136,11 @@ class Bench(msgspec.Struct, frozen=True):
         finally:
             await consumer.stop()
 
+    def topic_names(self) -> list[str]:
+        """The names of all topics of the broker."""
+        with Admin(self.address) as admin:
+            return admin.names()
+
     def _partitions(self, topic: str) -> int:
         with Admin(self.address) as admin:
             return admin.describe([topic])[topic].partitions
@@ -166,6 +171,19 @@ async def until(condition: Callable[[], bool], within_s: float = WITHIN_S) -> No
     async with asyncio.timeout(within_s):
         while not condition():
             await asyncio.sleep(POLL_S)
+
+
+def handled(worker: Worker) -> int:
+    """How many records went through the worker, into state or aside.
+
+    Raises
+    ------
+    Failed
+        It stopped by itself.
+    """
+    worker.check()
+    counters = worker.counters
+    return counters.events + counters.duplicates + counters.superseded + counters.late + counters.dead.total()
 
 
 def partition_of(key: bytes, partitions: int) -> int:
