@@ -15,6 +15,9 @@ from typing import Final
 import msgspec
 from rocksdict import Options, Rdict, WriteBatch
 
+from streams.torn import StoreError as StoreError
+from streams.torn import StoreTorn, condemn, condemned, move_aside, tells_of_damage, watched
+
 ROW: Final = b"r"  # a customer's row
 MARKER: Final = b"m"  # this key alone
 LABELS: Final = b"q"  # questions that wait for their outcome
@@ -25,10 +28,6 @@ SIDES: Final = (LABELS, TRIGGERS, LEARNED)
 SLICE_ROWS = 2_000
 OPEN_WITHIN_S = 10.0
 _WRITE_BUFFER = 16_777_216
-
-
-class StoreError(Exception):
-    """The local state can't be opened; the message says what to do."""
 
 
 class Marker(msgspec.Struct, frozen=True):
@@ -73,6 +72,13 @@ class Rows(msgspec.Struct, frozen=True):
     rows: list[bytes]
 
 
+class Moved(msgspec.Struct, frozen=True):
+    """A damaged database that was moved aside: where to, and what was wrong with it."""
+
+    path: str
+    why: str
+
+
 class Stand(msgspec.Struct, frozen=True):
     """The database's own record, under `MARKER`: its marker, and the changelog's next offset."""
 
@@ -81,7 +87,13 @@ class Stand(msgspec.Struct, frozen=True):
 
 
 class Store:
-    """The database of one partition."""
+    """The database of one partition.
+
+    Attributes
+    ----------
+    aside
+        Where a damaged database was moved that had its place; this one is empty then.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open it, waiting a little for a worker of this machine that is about to let go of it.
@@ -89,18 +101,47 @@ class Store:
         Raises
         ------
         StoreError
-            Another process holds it, or it is damaged.
+            Another process holds it, or the disk does not let it be opened.
         """
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = _open(path)
-        kept = self._db.get(MARKER)
-        stand = msgspec.json.decode(kept, type=Stand) if kept is not None else Stand(None, 0)
+        self.aside: Moved | None = None
+        self._db: Rdict | None = None
+        try:
+            self._begin()
+        except StoreTorn as torn:
+            self.close()
+            self.aside = Moved(str(move_aside(path)), torn.why)
+            self._begin()
+
+    def _begin(self) -> None:
+        """Open the database and read where it stands."""
+        if why := condemned(self.path):
+            raise StoreTorn(self.path, why)
+        self._db = _open(self.path)
+        with watched(self.path):
+            kept = self._rocks.get(MARKER)
+        try:
+            stand = msgspec.json.decode(kept, type=Stand) if kept is not None else Stand(None, 0)
+        except msgspec.DecodeError as error:
+            raise condemn(self.path, f"its marker can't be read: {error}") from None
         self.marker = stand.marker
         self.changelog_position = stand.changelog
 
+    @property
+    def _rocks(self) -> Rdict:
+        if self._db is None:
+            raise StoreError(f"the state in {self.path} is closed")
+        return self._db
+
     def write(self, entries: Iterable[Entry], marker: Marker | None, changelog_position: int) -> None:
-        """Write entries, marker and changelog position as one."""
+        """Write entries, marker and changelog position as one.
+
+        Raises
+        ------
+        StoreError
+            They can't be written.
+        """
         batch = WriteBatch(raw_mode=True)
         for entry in entries:
             if entry.value is None:
@@ -108,7 +149,8 @@ class Store:
             else:
                 batch.put(entry.key, entry.value)
         batch.put(MARKER, msgspec.json.encode(Stand(marker, changelog_position)))
-        self._db.write(batch)
+        with watched(self.path):
+            self._rocks.write(batch)
         self.marker, self.changelog_position = marker, changelog_position
 
     def rows(self) -> Rows:
@@ -124,23 +166,49 @@ class Store:
         return list(self._under(prefix))
 
     def _under(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        for key, value in self._db.items(from_key=prefix):
-            if not isinstance(key, bytes) or not key.startswith(prefix):
-                return
-            yield key[len(prefix) :], value
+        """What is under a prefix.
+
+        Raises
+        ------
+        StoreTorn
+            Some of it can't be read: RocksDB's iterator just ends there, so it is asked why it ended.
+        """
+        last = prefix
+        with watched(self.path):
+            for key, value in self._rocks.items(from_key=prefix):
+                if not isinstance(key, bytes) or not key.startswith(prefix):
+                    return
+                last = key
+                yield key[len(prefix) :], value
+            read_on = self._rocks.iter()
+            read_on.seek(last + b"\0")
+            read_on.status()
 
     def row(self, customer: bytes) -> bytes | None:
         """The customer's stored row, or None."""
         return self.value(ROW + customer)
 
     def value(self, key: bytes) -> bytes | None:
-        """What is stored under that key, or None."""
-        value: bytes | None = self._db.get(key)
+        """What is stored under that key, or None.
+
+        Raises
+        ------
+        StoreTorn
+            It can't be read.
+        """
+        with watched(self.path):
+            value: bytes | None = self._rocks.get(key)
         return value
+
+    def condemn(self, why: str) -> StoreTorn:
+        """Have the next start move this database aside: what it holds is not what was written. The error to raise."""
+        return condemn(self.path, why)
 
     def close(self) -> None:
         """Close it; another worker may open it then."""
-        self._db.close()
+        if self._db is not None:
+            self._db.close()
+            self._db = None
 
 
 def options() -> Options:
@@ -160,10 +228,10 @@ def _open(path: Path) -> Rdict:
         try:
             return Rdict(str(path), options())
         except Exception as error:  # rocksdict raises Exception itself
+            if tells_of_damage(error):
+                raise StoreTorn(path, str(error)) from None
             if "lock" not in str(error).lower():
-                raise StoreError(
-                    f"the state in {path} can't be opened: {error}. Remove it to fetch it from the changelog"
-                ) from None
+                raise StoreError(f"the state in {path} can't be opened: {error}") from None
             if time.monotonic() > deadline:
                 raise StoreError(
                     f"another worker holds the state in {path}; give each its own LIVETAGS_DATA_DIR"
