@@ -5,13 +5,14 @@ CATALOGUE ?= retail
 SECONDS ?=
 MINUTES ?= 10
 SEED ?=
+TESTS ?=
 BIN := .venv/bin
 
 .PHONY: install demo test soak lint bench fmt replay check-python
 .DEFAULT_GOAL := help
 help:
 	@echo "make demo [CATALOGUE=bank] [SECONDS=30]   run the main job with its dashboard"
-	@echo "make test                                 run all tests"
+	@echo "make test [TESTS=tests/unit]              run all tests, or some"
 	@echo "make soak [MINUTES=10] [SEED=]             fresh generated cases: the engine against its oracle"
 	@echo "make replay [CATALOGUE=bank]              the demo's year over files, into .livetags/replay-*"
 	@echo "make bench | lint | fmt | install"
@@ -34,7 +35,7 @@ demo: install
 	@$(BIN)/livetags demo --catalogue $(CATALOGUE) $(if $(SECONDS),--seconds $(SECONDS))
 
 test: install
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(TESTS)
 
 soak: install
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
