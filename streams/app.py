@@ -36,10 +36,11 @@ from streams.lane import Batch, Lane, Place, Tuning, quiet
 from streams.model_follower import Model, Models
 from streams.processor import Partition
 from streams.rekey import Rekeyer
-from streams.resuming import said_behind
 from streams.silence import Silence
+from streams.standby import Standbys
 from streams.store import StoreError
 from streams.tables import Tables
+from streams.taking_over import TakingOver
 from streams.task import FlushRule, Task
 from streams.warm import warm
 
@@ -88,6 +89,7 @@ class Worker:
         self._rebuild, self._file = rebuild, file
         self._sender: AIOKafkaProducer
         self._tables: Tables
+        self._standbys: Standbys
         self._lane: Lane
         self._rekeyer: Rekeyer
         self._tasks: dict[int, Task] = {}
@@ -147,15 +149,21 @@ class Worker:
         self._opened.push_async_callback(within, self._sender.stop)
         await self._sender.start()
         await self._follow()
-        self._tables = Tables(self.cluster, self._sender, self._file)
+        self._tables = Tables(self.cluster, self._sender, self._file, recovery=self.counters.recovery)
         self._opened.callback(self._tables.close)
+        self._standbys = Standbys(
+            self._tables, self.cluster.address, committed=not self.cluster.embedded, lags=self.counters.standbys
+        )
+        self._opened.push_async_callback(self._standbys.stop)
         engine = ThreadPoolExecutor(1, "livetags-engine")
         self._opened.callback(engine.shutdown)
-        self._begin = Beginning(self.settings, self.plan, self.cluster, self._sender, self.counters, engine, self.clock)
+        begin = Beginning(self.settings, self.plan, self.cluster, self._sender, self.counters, engine, self.clock)
+        self._taking_over = TakingOver(self._tables, self.cluster, begin, self._file)
         self._lane = Lane(
             Tuning.of(self.settings, self.settings.group(self.catalogue.name), self.cluster),
             self._positions,
             [read_from(source, self.settings.topic_prefix) for source in self.catalogue.sources],
+            self.settings.standbys,
         )
         self._rekeyer = Rekeyer(self.settings, self.catalogue, self.cluster, self._sender, self.counters)
         self._rekeyer.hold(self._lane)
@@ -263,21 +271,23 @@ class Worker:
         if generation not in (self._generation, self._generation + 1):
             self._drop(set(self._tasks))
         self._generation = generation
+        await self._standbys.pause()
         self._drop(set(self._tasks) - numbers)
         self._tables.retain(numbers)
         for task in self._tasks.values():
             task.reassigned()
         new = sorted(numbers - set(self._tasks))
-        recovered = await self._tables.recover(new)
-        behind = await said_behind(self.cluster, {number: one.marker for number, one in recovered.items()})
-        for number, one in recovered.items():
-            self._tasks[number] = task = self._begin.task(number, one, behind[number])
+        with self.counters.recovery.of(new):
+            begun = await self._taking_over.tasks(new)
+        for number, task in begun.items():
+            self._tasks[number] = task
             for model in self._models.held():
                 task.follow(model)
             for stall in self.silence.held():
                 task.follow(stall)
             self._cuts.serve(task)
             self._beside.spawn(self._drive(task))
+        self._standbys.follow(self._lane.standbys() - numbers)
 
     def _drop(self, numbers: set[int]) -> None:
         for number in numbers:

@@ -16,6 +16,7 @@ from schemas.records import Change
 from streams.ages import Ages
 from streams.histogram import Histogram
 from streams.output import Output
+from streams.recovering import Recovery
 from streams.written import Changes
 
 LATEST = 20
@@ -124,6 +125,10 @@ class Counters:
         By source and partition, of the partitions it has.
     held
         By partition.
+    recovery
+        How far the recovery of its partitions is.
+    standbys
+        By partition that it stands by for, offsets of the changelog that are not taken in; None before that is known.
     decisions, outreach, questions, answers, models
         What triggers and learning did; each stays empty in a worker without them. `questions` is by target.
     """
@@ -148,6 +153,8 @@ class Counters:
         self.ages = ages
         self.standings: dict[str, dict[int, Standing]] = {name: {} for name in sources}
         self.held: dict[int, Held] = {}
+        self.recovery = Recovery()
+        self.standbys: dict[int, int | None] = {}
         self.flush_s = Histogram(FLUSH_BOUNDS_S)
         self.flushed_rows = 0
         self.flushed_bytes = 0

@@ -272,7 +272,8 @@ class _Schema(faust.Schema):  # type: ignore[type-arg]
 class Lane:
     """A Faust app that reads the sources in batches."""
 
-    def __init__(self, tuning: Tuning, positions: Positions, topics: Sequence[str]) -> None:
+    def __init__(self, tuning: Tuning, positions: Positions, topics: Sequence[str], standbys: int = 0) -> None:
+        """`standbys`: how many other members the group has stand by for each partition."""
         urls = [URL(f"aiokafka://{address.strip()}") for address in tuning.address.split(",")]
         session_s = min(tuning.session_timeout_s, EMBEDDED_SESSION_S) if tuning.embedded else tuning.session_timeout_s
         self.app = faust.App(
@@ -298,7 +299,8 @@ class Lane:
             producer_linger=0,
             TableManager=_NoTables,
         )
-        self.app.assignor.replicas = 0  # standbys=1 above picks Faust's assignor, which keeps partitions together
+        # table_standby_replicas=1 above picks Faust's assignor, which keeps partitions together.
+        self.app.assignor.replicas = standbys
         transport = _Transport(urls, self.app, loop=self.app.loop)
         transport.tuning, transport.positions = tuning, positions
         self.app.transport = transport
@@ -309,6 +311,10 @@ class Lane:
     def _consumer(self) -> _Consumer:
         consumer: Any = self.app.consumer
         return consumer  # type: ignore[no-any-return]
+
+    def standbys(self) -> frozenset[int]:
+        """The partitions that this worker stands by for, as the group dealt them out."""
+        return frozenset(place.partition for place in self.app.assignor.assigned_standbys())
 
     def received(self, batch: Batch) -> None:
         """Note that a batch has come out of the lane: only then may its place be at its end."""

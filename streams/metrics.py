@@ -192,6 +192,23 @@ METRICS: Final[tuple[Declared, ...]] = (
         lambda r: _each({str(number): held.timers for number, held in r.counters.held.items()}),
     ),
     Declared(
+        "recovery_partitions", GAUGE, "partitions", "Partitions whose state is being recovered.", (),
+        lambda r: _one(0 if (found := r.counters.recovery.status) is None else found.partitions),
+    ),
+    Declared(
+        "recovery_left_records", GAUGE, "records", "Offsets of the changelog that recovery has to read.", (),
+        lambda r: _one(0 if (found := r.counters.recovery.status) is None else found.left),
+    ),
+    Declared(
+        "recovered_records", COUNTER, "", "Records of the changelog that recoveries have read.", (),
+        lambda r: _one(r.counters.recovery.records),
+    ),
+    Declared(
+        "standby_lag_records", GAUGE, "records",
+        "Offsets of the changelog not taken in, of partitions that this worker stands by for.", ("partition",),
+        lambda r: _known((str(number), lag) for number, lag in sorted(r.counters.standbys.items())),
+    ),
+    Declared(
         "source_watermark_timestamp_seconds", GAUGE, "seconds",
         "Event time up to which a partition's timers have fired.", PLACE,
         lambda r: _places(r, lambda one: _seconds(one.watermark_ms)),

@@ -33,7 +33,7 @@ async def said_behind(cluster: Cluster, markers: Mapping[int, Marker | None]) ->
         for number, marker in markers.items()
     }
     try:
-        read = await read_from(cluster.address, offsets)
+        read = await read_from(cluster.address, offsets, committed=not cluster.embedded)
     except TailStuck as error:
         raise StateRefused(f"what triggers said before can't be read, so nobody is contacted: {error}") from None
     return {

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from rocksdict import Options, Rdict, WriteBatch
+from rocksdict import DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
 
 from streams.torn import StoreError as StoreError
 from streams.torn import StoreTorn, condemn, condemned, move_aside, tells_of_damage, watched
@@ -26,6 +26,8 @@ LEARNED: Final = b"l"  # what a trainer keeps of its target
 SIDES: Final = (LABELS, TRIGGERS, LEARNED)
 """The first bytes of what is kept beside the rows; each table's own keys follow them."""
 SLICE_ROWS = 2_000
+Pair = tuple[bytes, bytes | None]
+"""A key and its value; None removes it."""
 OPEN_WITHIN_S = 10.0
 _WRITE_BUFFER = 16_777_216
 
@@ -106,6 +108,7 @@ class Store:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self.aside: Moved | None = None
+        self._settled = True
         self._db: Rdict | None = None
         try:
             self._begin()
@@ -142,15 +145,49 @@ class Store:
         StoreError
             They can't be written.
         """
+        self.settle()
+        self._write(((entry.key, entry.value) for entry in entries), marker, changelog_position, None)
+
+    def fill(self, pairs: Iterable[Pair], marker: Marker | None, changelog_position: int) -> None:
+        """Write keys and values of the changelog, as `write` does, at the price of reading some again after a crash.
+
+        RocksDB's own log is left out, so that a crash puts the database back to where `settle` or a full buffer left
+        it: what followed is in the changelog.
+
+        Raises
+        ------
+        StoreError
+            They can't be written.
+        """
+        self._settled = False
+        self._write(pairs, marker, changelog_position, _unlogged())
+
+    def settle(self) -> None:
+        """Have what `fill` wrote outlast a crash: before anything that is logged, or a crash would keep that alone.
+
+        Raises
+        ------
+        StoreError
+            It can't be written.
+        """
+        if not self._settled:
+            with watched(self.path):
+                self._rocks.flush()
+            self._settled = True
+
+    def _write(
+        self, pairs: Iterable[Pair], marker: Marker | None, changelog_position: int, how: WriteOptions | None
+    ) -> None:
         batch = WriteBatch(raw_mode=True)
-        for entry in entries:
-            if entry.value is None:
-                batch.delete(entry.key)
+        put = batch.put
+        for key, value in pairs:
+            if value is None:
+                batch.delete(key)
             else:
-                batch.put(entry.key, entry.value)
-        batch.put(MARKER, msgspec.json.encode(Stand(marker, changelog_position)))
+                put(key, value)
+        put(MARKER, msgspec.json.encode(Stand(marker, changelog_position)))
         with watched(self.path):
-            self._rocks.write(batch)
+            self._rocks.write(batch, how)
         self.marker, self.changelog_position = marker, changelog_position
 
     def rows(self) -> Rows:
@@ -207,7 +244,7 @@ class Store:
     def close(self) -> None:
         """Close it; another worker may open it then."""
         if self._db is not None:
-            self._db.close()
+            self._db.close()  # which writes what `fill` left in memory
             self._db = None
 
 
@@ -219,6 +256,13 @@ def options() -> Options:
     found.set_max_write_buffer_number(2)
     found.set_keep_log_file_num(1)
     found.set_max_open_files(64)
+    found.set_compression_type(DBCompressionType.lz4())
+    return found
+
+
+def _unlogged() -> WriteOptions:
+    found = WriteOptions()
+    found.disable_wal = True  # type: ignore[method-assign, assignment]  # a property, whatever its stub says
     return found
 
 

@@ -11,7 +11,8 @@ then.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -21,8 +22,12 @@ from schemas.topics import Role
 from streams.cluster import Cluster, StateRefused, rebuild_command
 from streams.emit import Writer
 from streams.record_batch import plain
+from streams.recovering import Recovery
 from streams.store import MARKER, ROW, SIDES, SLICE_ROWS, Entry, Marker, Rows, Store
 from streams.tail import TailShorter, TailStuck, read_to_end
+from streams.torn import StoreTorn
+
+log = logging.getLogger("livetags")
 
 
 class Recovered(msgspec.Struct, frozen=True):
@@ -43,13 +48,28 @@ class Tables:
     """The stores of the partitions this worker has, and the changelog they share."""
 
     def __init__(
-        self, cluster: Cluster, sender: AIOKafkaProducer, file: str = "CATALOGUE", role: Role = Role.CHANGELOG
+        self,
+        cluster: Cluster,
+        sender: AIOKafkaProducer,
+        file: str = "CATALOGUE",
+        role: Role = Role.CHANGELOG,
+        recovery: Recovery | None = None,
     ) -> None:
-        """`file` is the catalogue's file, for messages; `role` the changelog's, as each process has its own."""
+        """`file` is the catalogue's file, for messages; `role` the changelog's, as each process has its own.
+
+        `recovery` is told how far recoveries are.
+        """
         self._cluster, self._sender = cluster, sender
         self._rebuild = rebuild_command(file, role)
         self._topic = cluster.named(role)
+        self._recovery = recovery or Recovery()
         self.stores: dict[int, Store] = {}
+        self._standing: dict[int, Store] = {}
+
+    @property
+    def topic(self) -> str:
+        """The changelog's."""
+        return self._topic
 
     async def recover(self, partitions: Sequence[int]) -> dict[int, Recovered]:
         """The state of those partitions, local database and changelog together.
@@ -59,8 +79,24 @@ class Tables:
         StateRefused
             It does not belong to this cluster or catalogue, or the changelog ends before it.
         """
+        for _ in partitions:
+            try:
+                return await self._recover(partitions)
+            except StoreTorn as torn:
+                log.warning("%s: tried again at once", torn)
+                self.close(partitions)
+        return await self._recover(partitions)
+
+    async def _recover(self, partitions: Sequence[int]) -> dict[int, Recovered]:
+        """The same; a database that turns out to be damaged only as it is read is left to the next attempt.
+
+        Raises
+        ------
+        StoreTorn
+            A database is damaged; it is marked so, and moved aside when it is opened again.
+        """
         stores = {number: await asyncio.to_thread(self._open, number) for number in partitions}
-        tails = {number: _Tail(store) for number, store in stores.items()}
+        tails = {number: Tail(store) for number, store in stores.items()}
         await self._read_tails(tails)
         recovered = {}
         for number, tail in tails.items():
@@ -71,6 +107,12 @@ class Tables:
             recovered[number] = await asyncio.to_thread(_recovered, tail.store)
         return recovered
 
+    async def rebuild(self, number: int, why: str) -> Recovered:
+        """A partition's state from the changelog alone, as what its database holds is not what was written."""
+        self.stores[number].condemn(why)
+        self.close([number])
+        return (await self.recover([number]))[number]
+
     async def flush(self, partition: int, rows: Rows, marker: Marker, kept: Sequence[Entry] = ()) -> None:
         """Make those rows, what is kept beside them and the marker the partition's state."""
         entries = [Entry(ROW + customer, row) for customer, row in zip(rows.customers, rows.rows, strict=True)]
@@ -80,8 +122,28 @@ class Tables:
         """The customer's row as last flushed."""
         return self.stores[partition].row(customer)
 
+    @property
+    def standing(self) -> frozenset[int]:
+        """Other workers' partitions whose stores are open."""
+        return frozenset(self._standing)
+
+    def stand_by(self, number: int) -> Store:
+        """The store of a partition that another worker has, to be kept up to date until this one takes it over."""
+        if number not in self._standing:
+            self._standing[number] = self._opened(number)
+        return self._standing[number]
+
+    def stand_down(self, partitions: Iterable[int] | None = None) -> None:
+        """Close the stores of those partitions that another worker has, or of all."""
+        for number in list(self._standing if partitions is None else partitions):
+            store = self._standing.pop(number, None)
+            if store is not None:
+                store.close()
+
     def close(self, partitions: Sequence[int] | None = None) -> None:
-        """Close the stores of those partitions, or all."""
+        """Close the stores of those partitions, or all there are."""
+        if partitions is None:
+            self.stand_down()
         for number in list(self.stores) if partitions is None else partitions:
             store = self.stores.pop(number, None)
             if store is not None:
@@ -93,8 +155,18 @@ class Tables:
 
     def _open(self, number: int) -> Store:
         if number not in self.stores:
-            self.stores[number] = Store(self._cluster.state_dir / self._topic / str(number))
+            standing = self._standing.pop(number, None)
+            self.stores[number] = self._opened(number) if standing is None else standing
         return self.stores[number]
+
+    def _opened(self, number: int) -> Store:
+        store = Store(self._cluster.state_dir / self._topic / str(number))
+        if store.aside is not None:
+            log.warning(
+                "the state of partition %d was damaged (%s): it is moved to %s and fetched anew from the changelog",
+                *(number, store.aside.why, store.aside.path),
+            )
+        return store
 
     async def _commit(self, partition: int, store: Store, entries: list[Entry], marker: Marker | None) -> None:
         """Entries, then the marker that makes them count, then the database: each only after the one before is safe."""
@@ -108,21 +180,27 @@ class Tables:
         written = await writer.acknowledged(writer.cut())
         await asyncio.to_thread(store.write, entries, marker, written.end)
 
-    async def _mend(self, number: int, tail: _Tail) -> None:
+    async def _mend(self, number: int, tail: Tail) -> None:
         """Overwrite entries of an unfinished flush by what counts."""
         if tail.pending:
             entries = [Entry(key, tail.store.value(key)) for key in tail.pending]
             await self._commit(number, tail.store, entries, tail.store.marker)
 
-    async def _read_tails(self, tails: dict[int, _Tail]) -> None:
+    async def _read_tails(self, tails: dict[int, Tail]) -> None:
         """Bring the stores to the end of their changelogs."""
         offsets = {TopicPartition(self._topic, number): tail.store.changelog_position for number, tail in tails.items()}
 
         async def take(place: TopicPartition, records: list[Any]) -> None:
             await asyncio.to_thread(tails[place.partition].take, records)
 
+        def told(place: TopicPartition, at: int, end: int, records: int) -> None:
+            self._recovery.reached(place.partition, at, end, records)
+
+        self._recovery.begins({place.partition: offset for place, offset in offsets.items()})
         try:
-            ends = await read_to_end(self._cluster.address, offsets, take)
+            ends = await read_to_end(
+                self._cluster.address, offsets, take, committed=not self._cluster.embedded, told=told
+            )
         except TailShorter:
             raise self._shorter() from None
         except TailStuck:
@@ -161,7 +239,7 @@ def _recovered(store: Store) -> Recovered:
     return Recovered(store.rows(), store.marker, {prefix: store.kept(prefix) for prefix in SIDES})
 
 
-class _Tail:
+class Tail:
     """The changelog after a store's position, taken in until its end."""
 
     def __init__(self, store: Store) -> None:
@@ -174,11 +252,12 @@ class _Tail:
             if record.key != MARKER:
                 self.pending[record.key] = record.value
                 continue
-            entries = [Entry(key, value) for key, value in self.pending.items()]
-            self.store.write(entries, msgspec.json.decode(record.value, type=Marker | None), record.offset + 1)
+            marker = msgspec.json.decode(record.value, type=Marker | None)
+            self.store.fill(self.pending.items(), marker, record.offset + 1)
             self.pending.clear()
 
     def finish(self, position: int) -> None:
         """Note the end where nothing is left over."""
         if not self.pending and position > self.store.changelog_position:
-            self.store.write((), self.store.marker, position)
+            self.store.fill((), self.store.marker, position)
+        self.store.settle()

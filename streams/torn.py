@@ -1,7 +1,7 @@
 """A database on disk whose bytes are torn: how that is known, and how it is put out of the way.
 
-What is torn is moved aside under a name with the time, to be looked at; of each database only the newest one stays. A
-database found torn while it is at work is marked, so that the next start moves it aside: opening one reads little of it.
+What is torn is moved aside under a name with the time, to be looked at; of each database only the newest one stays.
+One that is found torn while it is at work is marked, so that the next start moves it aside: opening reads little of it.
 """
 
 from __future__ import annotations
