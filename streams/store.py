@@ -16,7 +16,7 @@ import msgspec
 from rocksdict import DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
 
 from streams.torn import StoreError as StoreError
-from streams.torn import StoreTorn, condemn, condemned, move_aside, tells_of_damage, watched
+from streams.torn import StoreTorn, condemn, condemned, manifest_trouble, move_aside, tells_of_damage, watched
 
 ROW: Final = b"r"  # a customer's row
 MARKER: Final = b"m"  # this key alone
@@ -119,7 +119,7 @@ class Store:
 
     def _begin(self) -> None:
         """Open the database and read where it stands."""
-        if why := condemned(self.path):
+        if why := condemned(self.path) or manifest_trouble(self.path):
             raise StoreTorn(self.path, why)
         self._db = _open(self.path)
         with watched(self.path):
@@ -217,9 +217,16 @@ class Store:
                     return
                 last = key
                 yield key[len(prefix) :], value
-            read_on = self._rocks.iter()
+            self._ends_after(last)
+
+    def _ends_after(self, last: bytes) -> None:
+        """Nothing where the database ends after that key; RocksDB's error where it only can't be read on."""
+        read_on = self._rocks.iter()
+        try:
             read_on.seek(last + b"\0")
             read_on.status()
+        finally:
+            del read_on  # an iterator holds the database open, as long as an error's traceback holds it
 
     def row(self, customer: bytes) -> bytes | None:
         """The customer's stored row, or None."""

@@ -82,9 +82,8 @@ class Tables:
         for _ in partitions:
             try:
                 return await self._recover(partitions)
-            except StoreTorn as torn:
-                log.warning("%s: tried again at once", torn)
-                self.close(partitions)
+            except StoreTorn:
+                self.close(partitions)  # it is moved aside as it is opened again
         return await self._recover(partitions)
 
     async def _recover(self, partitions: Sequence[int]) -> dict[int, Recovered]:

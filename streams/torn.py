@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from aiokafka.record.util import calc_crc32c
+
 TORN: Final = "LIVETAGS_TORN"
 """The file that marks a torn database."""
 ASIDE: Final = ".damaged-"
+_BLOCK: Final = 32_768  # of RocksDB's log format, in which its manifest is written
+_HEADER: Final = struct.Struct("<IHB")  # masked CRC-32C, length, type of a record
+_PLAIN: Final = range(1, 5)  # types of whole records and of first, middle and last parts
+_MASK: Final = 0xA282EAD8
 _SIGNS: Final = ("corruption", "no such file", "checksum", "mismatch")
 
 
@@ -84,3 +91,35 @@ def move_aside(path: Path) -> Path:
     aside = path.with_name(f"{path.name}{ASIDE}{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     path.rename(aside)
     return aside
+
+
+def manifest_trouble(path: Path) -> str:
+    """What is wrong with the list of its files that a database keeps; empty where it is whole, or there is none.
+
+    RocksDB takes a record that it can't read there for the end of the list: files named after it are gone without a
+    word, rows with them, while later ones of its log are there. It syncs the list with every record it adds, so that no
+    kill leaves half of one. (Record format: RocksDB's wiki, "Write Ahead Log File Format".)
+    """
+    try:
+        data = (path / (path / "CURRENT").read_text(encoding="utf-8").strip()).read_bytes()
+    except (OSError, UnicodeDecodeError):
+        return ""  # RocksDB says what is wrong there
+    at = 0
+    while at < len(data):
+        left = _BLOCK - at % _BLOCK
+        if left < _HEADER.size:
+            at += left
+            continue
+        if at + _HEADER.size > len(data):
+            return f"its manifest ends in the middle of a record, at byte {at}"
+        crc, length, kind = _HEADER.unpack_from(data, at)
+        end = at + _HEADER.size + length
+        if kind not in _PLAIN or end > len(data) or crc != _masked(calc_crc32c(data[at + 6 : end])):
+            return f"its manifest fails its checksum at byte {at}"
+        at = end
+    return ""
+
+
+def _masked(crc: int) -> int:
+    """A checksum as RocksDB stores it."""
+    return ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF
