@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -37,11 +38,11 @@ from streams.model_follower import Model, Models
 from streams.processor import Partition
 from streams.rekey import Rekeyer
 from streams.silence import Silence
-from streams.standby import Standbys
 from streams.store import StoreError
 from streams.tables import Tables
 from streams.taking_over import TakingOver
 from streams.task import FlushRule, Task
+from streams.transactions import Leased, Lost
 from streams.warm import warm
 
 IDLE_S = 0.1
@@ -51,6 +52,7 @@ TICK_S = 1.0
 FLUSH_WITHIN_S = 6.0
 CAUGHT_UP_WITHIN_S = 10.0
 
+log = logging.getLogger("livetags")
 
 REFUSALS = (BrokerError, StateRefused, StoreError)
 """What `Worker.start` raises when it can't run so; each message says what to do."""
@@ -89,7 +91,6 @@ class Worker:
         self._rebuild, self._file = rebuild, file
         self._sender: AIOKafkaProducer
         self._tables: Tables
-        self._standbys: Standbys
         self._lane: Lane
         self._rekeyer: Rekeyer
         self._tasks: dict[int, Task] = {}
@@ -98,7 +99,7 @@ class Worker:
         self._generation = -1
         self._beside = Beside("worker", self._suspend)
         self._opened = contextlib.AsyncExitStack()
-        self._rule = FlushRule(settings.flush_interval_s, settings.flush_bytes)
+        self._rule = FlushRule(settings.flush_s, settings.flush_bytes)
         self._skew_ms = max(source.allowed_skew_ms for source in catalogue.sources)
 
     @property
@@ -149,16 +150,19 @@ class Worker:
         self._opened.push_async_callback(within, self._sender.stop)
         await self._sender.start()
         await self._follow()
-        self._tables = Tables(self.cluster, self._sender, self._file, recovery=self.counters.recovery)
-        self._opened.callback(self._tables.close)
-        self._standbys = Standbys(
-            self._tables, self.cluster.address, committed=not self.cluster.embedded, lags=self.counters.standbys
-        )
-        self._opened.push_async_callback(self._standbys.stop)
+        leased = Leased(self._sender, lambda: self._lane.holds)
+        recovery = self.counters.recovery
+        self._tables = Tables(self.cluster, leased, self._file, whole=self.settings.whole, recovery=recovery)
+        self._opened.push_async_callback(self._tables.stop)
         engine = ThreadPoolExecutor(1, "livetags-engine")
         self._opened.callback(engine.shutdown)
-        begin = Beginning(self.settings, self.plan, self.cluster, self._sender, self.counters, engine, self.clock)
-        self._taking_over = TakingOver(self._tables, self.cluster, begin, self._file)
+        begin = Beginning(
+            self.settings, self.plan, self.cluster, self._tables.outlet, self.counters, engine, self.clock
+        )
+        self._partitions = TakingOver(
+            self._tables, self.cluster, begin, self.plan.fingerprint, self._file, self.counters
+        )
+        self._opened.push_async_callback(self._partitions.stop)
         self._lane = Lane(
             Tuning.of(self.settings, self.settings.group(self.catalogue.name), self.cluster),
             self._positions,
@@ -221,7 +225,9 @@ class Worker:
                 async with self._gate:
                     await self._still()
                     if not self._beside.failed:
-                        await self._flush_all()
+                        await asyncio.gather(*map(self._flush, self._tasks.values()))
+        except Lost as error:
+            raise Failed(f"{error}; what was not flushed is read again by whoever has it") from None
         except TimeoutError:
             raise Failed(
                 f"the broker did not take the last flush within {FLUSH_WITHIN_S:.0f} s; its records are read again"
@@ -271,15 +277,12 @@ class Worker:
         if generation not in (self._generation, self._generation + 1):
             self._drop(set(self._tasks))
         self._generation = generation
-        await self._standbys.pause()
         self._drop(set(self._tasks) - numbers)
         self._tables.retain(numbers)
         for task in self._tasks.values():
             task.reassigned()
         new = sorted(numbers - set(self._tasks))
-        with self.counters.recovery.of(new):
-            begun = await self._taking_over.tasks(new)
-        for number, task in begun.items():
+        for number, task in (await self._partitions.taken_over(new)).items():
             self._tasks[number] = task
             for model in self._models.held():
                 task.follow(model)
@@ -287,7 +290,7 @@ class Worker:
                 task.follow(stall)
             self._cuts.serve(task)
             self._beside.spawn(self._drive(task))
-        self._standbys.follow(self._lane.standbys() - numbers)
+        self._partitions.stand_by(self._lane.standbys() - numbers)
 
     def _drop(self, numbers: set[int]) -> None:
         for number in numbers:
@@ -300,7 +303,7 @@ class Worker:
         async with self._gate:
             await self._still()
             if not self._beside.failed:
-                await self._flush_all()
+                await asyncio.gather(*map(self._flush, self._tasks.values()))
 
     def _suspend(self) -> None:
         self._suspended = True
@@ -323,7 +326,7 @@ class Worker:
         while not self._beside.halt.is_set() and self._tasks.get(task.number) is task:
             task.arrived.clear()
             busy = await self._step(task)
-            if task.flush_due(self._rule, time.monotonic()) and not self._suspended:
+            if task.flush_due(self._rule, time.monotonic()) and not self._suspended and self._lane.holds:
                 self._beside.spawn(self._flush(task))
             if busy:
                 await asyncio.sleep(0)
@@ -334,11 +337,14 @@ class Worker:
     async def _step(self, task: Task) -> bool:
         """One step; whether there is more to do at once."""
         async with task.busy:
-            if self._suspended or self._tasks.get(task.number) is not task:
+            if self._suspended or self._tasks.get(task.number) is not task or not self._lane.holds:
                 return False
             applied = await task.step(self._lane)
             task.balance(self._lane, self.settings.max_queued)
-            await task.send(0 if not applied else self.settings.linger_ms / 1000)
+            try:
+                await task.send(0 if not applied else self.settings.linger_ms / 1000)
+            except Lost as lost:
+                self._give_up(task, lost)
             return applied or task.more
 
     async def _tick(self) -> None:
@@ -348,22 +354,33 @@ class Worker:
                 self._beside.fail(self._lane.crashed)
             for task in list(self._tasks.values()):
                 async with task.busy:
-                    if self._suspended or self._tasks.get(task.number) is not task:
+                    if self._suspended or self._tasks.get(task.number) is not task or not self._lane.holds:
                         continue
                     if self.settings.clock is Clock.WALL:
                         await task.advance(self.clock() - self._skew_ms, self._lane)
                     task.observe(self._lane)
-            if 0 in self._tasks and not self._suspended and self.heartbeat is not None:
+            if 0 in self._tasks and not self._suspended and self._lane.holds and self.heartbeat is not None:
                 self.silence.decide(self.heartbeat.everyone(), self.clock(), self.cluster.partitions)
             self._cuts.tick(FIRST_PARTITION in self._tasks, time.monotonic())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._beside.halt.wait(), TICK_S)
 
     async def _flush(self, task: Task) -> None:
-        await task.flush(self._tables, self.cluster, self._lane, self.plan.fingerprint)
+        """Write a task's state, or give the task up where that may be another worker's by now."""
+        try:
+            await task.flush(self._tables, self.cluster, self._lane, self.plan.fingerprint)
+        except Lost as lost:
+            self._give_up(task, lost)
+            if self._beside.halt.is_set():
+                raise
 
-    async def _flush_all(self) -> None:
-        await asyncio.gather(*(self._flush(task) for task in self._tasks.values()))
+    def _give_up(self, task: Task, lost: Lost) -> None:
+        """Go on without a partition until the group says whose it is; what it had not flushed counts nowhere."""
+        if self._tasks.get(task.number) is task:
+            log.warning("%s; what was not flushed is read again by whoever has it", lost)
+            del self._tasks[task.number]
+            self.counters.drop(task.number)
+            self._beside.spawn(self._lane.rejoin())
 
     async def _join(self) -> None:
         """Join the group and recover, and compile the kernels meanwhile."""

@@ -20,7 +20,7 @@ from aiokafka import AIOKafkaProducer
 from schemas.definitions import DEFINITION_HEADER
 from schemas.learning import Example, Question
 from schemas.outreach import OutreachRequest, TriggerDecision
-from schemas.records import DeadLetter, LateEvent
+from schemas.records import Change, DeadLetter, LateEvent, SegmentChange, TagChange
 from schemas.topics import LARGE_RECORDS, Role
 from streams.cluster import Cluster
 from streams.parting import OVERHEAD, key_of, parted
@@ -35,12 +35,13 @@ Headers = list[tuple[str, bytes]]
 _NO_FRAME = Frame(0)
 
 
-def producer(address: str, *, idempotent: bool) -> AIOKafkaProducer:
-    """A producer for whole batches, acknowledged by all replicas."""
+def producer(address: str, *, idempotent: bool, transactions: str | None = None) -> AIOKafkaProducer:
+    """A producer for whole batches, acknowledged by all replicas; `transactions` is the id of those it is to make."""
     return AIOKafkaProducer(
         bootstrap_servers=address,
         acks="all",
         enable_idempotence=idempotent,
+        transactional_id=transactions,
         max_batch_size=BATCH_BYTES,
         max_request_size=LARGE_RECORDS,
         linger_ms=0,
@@ -75,11 +76,12 @@ class Writer:
         partition: int,
         headers: Headers | None = None,
         most: int = BATCH_BYTES,
+        transactional: bool = False,
     ) -> None:
         """`headers` are those of every record that comes in a parcel, `most` the bytes of a batch of records added one
-        by one: a topic's `max.message.bytes` bounds batches too.
+        by one: a topic's `max.message.bytes` bounds batches too. `transactional` is what the sender is.
         """
-        self._most = min(most, BATCH_BYTES)
+        self._most, self._transactional = min(most, BATCH_BYTES), transactional
         self._sender, self.topic, self._partition = sender, topic, partition
         self._headers, self._frame = headers or [], _NO_FRAME
         self._open: Any = None
@@ -117,7 +119,7 @@ class Writer:
 
     def _close(self) -> None:
         if len(self._frame):
-            self._queued(self._frame.take())
+            self._queued(self._frame.take(self._transactional))
         if self._open is not None:
             self._open.close()
             self._queued(self._open)
@@ -135,11 +137,12 @@ class Writer:
         cut, self._uncut = self._uncut, []
         return cut
 
-    async def send(self) -> None:
-        """Hand every batch to the producer."""
-        self._close()
+    async def send(self, cut: Batches | None = None) -> None:
+        """Hand every batch to the producer, or only those of a cut."""
+        if cut is None:
+            self._close()
         async with self._sending:
-            while self._queue:
+            while self._queue and (cut is None or cut[-1].answer is None):
                 pending = self._queue.popleft()
                 pending.answer = await self._sender.send_batch(pending.batch, self.topic, partition=self._partition)
                 self._last = pending.answer
@@ -151,8 +154,12 @@ class Writer:
             self._last = None
 
     async def acknowledged(self, cut: Batches) -> Acknowledged:
-        """Send what is left, wait until the broker has that cut, and return where it lies."""
-        await self.send()
+        """Send what is left, wait until the broker has that cut, and return where it lies.
+
+        In a transaction only the cut is sent: what came after it belongs to the next one.
+        """
+        if cut or not self._transactional:
+            await self.send(cut if self._transactional else None)
         written = Acknowledged(-1, -1)
         for pending in cut:
             if pending.answer is None:
@@ -162,6 +169,21 @@ class Writer:
                 written.first if written.first >= 0 else offset, offset + pending.batch.record_count()
             )
         return written
+
+
+class Outlet(msgspec.Struct, frozen=True):
+    """What a partition's output goes through.
+
+    Attributes
+    ----------
+    sender
+        A producer of aiokafka, or what has its `create_batch` and `send_batch`.
+    transactional
+        Whether it is the partition's own, of transactions: then nothing is sent before a flush.
+    """
+
+    sender: Any
+    transactional: bool = False
 
 
 class Cut(NamedTuple):
@@ -175,11 +197,16 @@ class Emitter:
     """The output topics of one partition.
 
     Requests for outreach are acknowledged before the decisions that speak of them are sent.
+
+    Attributes
+    ----------
+    whole
+        Whether all of it leaves with flushes, in their transactions.
     """
 
     def __init__(
         self,
-        sender: AIOKafkaProducer,
+        outlet: Outlet,
         cluster: Cluster,
         partition: int,
         source: str,
@@ -191,11 +218,19 @@ class Emitter:
         Examples go to one partition for each target of `definitions`, in its order; each bears its target's definition.
         """
         self._ends = dict(ends)
+        sender, self.whole = outlet.sender, outlet.transactional
         self._most = {role: cluster.most_bytes(role) for role in (Role.DEAD_LETTERS, Role.LATE_EVENTS)}
         constant = [("ce_source", source.encode()), _VERSION, _JSON]
         self._headers = {role: [("ce_type", kind), *constant] for role, kind in _TYPES.items()}
         self._writers: dict[Role, Writer] = {
-            role: Writer(sender, cluster.named(role), partition, self._headers[role], self._most.get(role, BATCH_BYTES))
+            role: Writer(
+                sender,
+                cluster.named(role),
+                partition,
+                self._headers[role],
+                self._most.get(role, BATCH_BYTES),
+                self.whole,
+            )
             for role in _TYPES
             if role is not Role.TRAINING_EXAMPLES
         }
@@ -205,6 +240,7 @@ class Emitter:
                 cluster.named(Role.TRAINING_EXAMPLES),
                 number,
                 [*self._headers[Role.TRAINING_EXAMPLES], (DEFINITION_HEADER, definition.encode())],
+                transactional=self.whole,
             )
             for number, (target, definition) in enumerate((definitions or {}).items())
         }
@@ -242,7 +278,9 @@ class Emitter:
         self._writers[Role.CUSTOMER_TAGS].add_parcel(of_page(customers, customers.known()))
 
     def due(self, linger_s: float) -> bool:
-        """Whether a batch has waited that long."""
+        """Whether a batch has waited that long; never where flushes send."""
+        if self.whole:
+            return False
         writers = (*self._writers.values(), *self._examples.values())
         waits = [writer.waiting_since for writer in writers if writer.waiting_since is not None]
         return bool(waits) and time.monotonic() - min(waits) >= linger_s
@@ -274,9 +312,11 @@ class Emitter:
         return dict(self._ends)
 
 
-Record = DeadLetter | LateEvent | OutreachRequest | TriggerDecision
+Record = DeadLetter | LateEvent | OutreachRequest | TriggerDecision | Change
 
 _KINDS: dict[type, Role] = {
+    TagChange: Role.TAG_CHANGES,
+    SegmentChange: Role.SEGMENT_CHANGES,
     DeadLetter: Role.DEAD_LETTERS,
     LateEvent: Role.LATE_EVENTS,
     OutreachRequest: Role.OUTREACH,
@@ -296,7 +336,7 @@ _TYPES = {
 
 def _id(record: Record) -> str:
     """An id that is the same when the record is written again."""
-    if isinstance(record, OutreachRequest | TriggerDecision):
+    if not isinstance(record, DeadLetter | LateEvent):
         return record.id
     place = f"{record.topic}/{record.partition}/{record.offset}"
     return place if record.parts == 1 else f"{place}/{record.part}"
@@ -309,6 +349,8 @@ def _time(record: Record) -> str:
             return record.event_time
         case OutreachRequest() | TriggerDecision():
             return record.decided_at
+        case TagChange() | SegmentChange():
+            return record.at
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

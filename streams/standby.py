@@ -16,7 +16,8 @@ from typing import Any, Final
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from streams.store import Store
+from streams.cluster import StateRefused
+from streams.store import NewerFormat, Store
 from streams.tables import Tables, Tail
 from streams.tail import end_of, place_at, started
 from streams.torn import StoreError
@@ -75,7 +76,7 @@ class Standbys:
         while not self._halt.is_set():
             try:
                 await self._follow(self._halt)
-            except (KafkaError, StoreError, OSError) as error:
+            except (KafkaError, StoreError, StateRefused, NewerFormat, OSError) as error:
                 log.warning("standing by for partitions %s goes on later: %s", sorted(self._numbers), error)
                 self._tables.stand_down()  # a damaged database is moved aside as it is opened again
             with contextlib.suppress(TimeoutError):

@@ -25,11 +25,20 @@ TRIGGERS: Final = b"t"  # what triggers remember of customers
 LEARNED: Final = b"l"  # what a trainer keeps of its target
 SIDES: Final = (LABELS, TRIGGERS, LEARNED)
 """The first bytes of what is kept beside the rows; each table's own keys follow them."""
+STATE_FORMAT: Final = 1
+"""Of markers and of what they make count; one more with every change that an older livetags would misread."""
 SLICE_ROWS = 2_000
 Pair = tuple[bytes, bytes | None]
 """A key and its value; None removes it."""
 OPEN_WITHIN_S = 10.0
 _WRITE_BUFFER = 16_777_216
+
+
+class NewerFormat(Exception):
+    """State that a newer livetags wrote."""
+
+    def __init__(self, found: int) -> None:
+        super().__init__(f"written by a newer livetags (state format {found}, this one reads up to {STATE_FORMAT})")
 
 
 class Marker(msgspec.Struct, frozen=True):
@@ -49,6 +58,8 @@ class Marker(msgspec.Struct, frozen=True):
         How many partitions customers are spread over.
     outputs
         Per output topic, the offset after the last change that belongs to this state.
+    format
+        Of the state.
     """
 
     positions: dict[str, int]
@@ -58,6 +69,13 @@ class Marker(msgspec.Struct, frozen=True):
     topics: dict[str, str]
     partitions: int
     outputs: dict[str, int]
+    format: int = STATE_FORMAT
+
+
+class _Format(msgspec.Struct, frozen=True):
+    """All that is read of state before it is known that the rest can be."""
+
+    format: int = STATE_FORMAT
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -88,6 +106,39 @@ class Stand(msgspec.Struct, frozen=True):
     changelog: int
 
 
+class _StandFormat(msgspec.Struct, frozen=True):
+    marker: _Format | None
+
+
+def marker_of(text: bytes) -> Marker | None:
+    """A marker as the changelog has it.
+
+    Raises
+    ------
+    NewerFormat
+        A newer livetags wrote it.
+    """
+    _refuse_newer(msgspec.json.decode(text, type=_Format | None))
+    return msgspec.json.decode(text, type=Marker | None)
+
+
+def stand_of(text: bytes) -> Stand:
+    """Where a database stands, of what is under `MARKER`.
+
+    Raises
+    ------
+    NewerFormat
+        A newer livetags wrote it.
+    """
+    _refuse_newer(msgspec.json.decode(text, type=_StandFormat).marker)
+    return msgspec.json.decode(text, type=Stand)
+
+
+def _refuse_newer(found: _Format | None) -> None:
+    if found is not None and found.format > STATE_FORMAT:
+        raise NewerFormat(found.format)
+
+
 class Store:
     """The database of one partition.
 
@@ -104,6 +155,8 @@ class Store:
         ------
         StoreError
             Another process holds it, or the disk does not let it be opened.
+        NewerFormat
+            A newer livetags wrote it.
         """
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +178,10 @@ class Store:
         with watched(self.path):
             kept = self._rocks.get(MARKER)
         try:
-            stand = msgspec.json.decode(kept, type=Stand) if kept is not None else Stand(None, 0)
+            stand = stand_of(kept) if kept is not None else Stand(None, 0)
+        except NewerFormat:
+            self.close()
+            raise
         except msgspec.DecodeError as error:
             raise condemn(self.path, f"its marker can't be read: {error}") from None
         self.marker = stand.marker

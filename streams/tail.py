@@ -162,3 +162,16 @@ class _Bare(dict[TopicPartition, Any]):
 
 def _as_decoded(_: TopicPartition, record: Any) -> Any:
     return record
+
+
+async def ends_of(address: str, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+    """Where those partitions end now; not for the embedded broker, which does not say it."""
+    if not places:
+        return {}
+    reader = AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False)
+    await reader.start()
+    try:
+        ends: dict[TopicPartition, int] = await reader.end_offsets(places)
+        return ends
+    finally:
+        await reader.stop()

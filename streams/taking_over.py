@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from streams.beginning import Beginning
 from streams.cluster import Cluster, StateRefused, rebuild_command
+from streams.counters import Counters
 from streams.engine.codec import CorruptRow
-from streams.reaching import Said
-from streams.resuming import said_behind
-from streams.tables import Recovered, Tables
+from streams.resuming import Resumed, resume
+from streams.standby import Standbys
+from streams.tables import Tables
 from streams.task import Task
 
 
 class TakingOver:
-    """Makes tasks of recovered partitions.
+    """Makes tasks of recovered partitions, and stands by for others between one taking over and the next.
 
     Parameters
     ----------
+    fingerprint
+        Of the plan.
     file
         The catalogue's, for messages.
     """
 
-    def __init__(self, tables: Tables, cluster: Cluster, begin: Beginning, file: str) -> None:
-        self._tables, self._cluster, self._begin, self._file = tables, cluster, begin, file
+    def __init__(
+        self, tables: Tables, cluster: Cluster, begin: Beginning, fingerprint: str, file: str, counters: Counters
+    ) -> None:
+        self._tables, self._cluster, self._begin = tables, cluster, begin
+        self._fingerprint, self._file, self._recovery = fingerprint, file, counters.recovery
+        self._standbys = Standbys(tables, cluster.address, committed=not cluster.embedded, lags=counters.standbys)
 
-    async def tasks(self, numbers: Sequence[int]) -> dict[int, Task]:
+    async def taken_over(self, numbers: Sequence[int]) -> dict[int, Task]:
         """The tasks of those partitions, as their last markers left them.
 
         Raises
@@ -34,19 +43,28 @@ class TakingOver:
         StateRefused
             Their state can't be used; the message says what to do.
         """
-        recovered = await self._tables.recover(numbers)
-        behind = await said_behind(self._cluster, {number: one.marker for number, one in recovered.items()})
-        # One at a time: what is recovered of a partition goes as its task comes.
-        return {number: await self._begun(number, recovered.pop(number), behind[number]) for number in numbers}
+        await self._standbys.pause()
+        with self._recovery.of(numbers):
+            resumed = await resume(self._tables, self._cluster, numbers, self._fingerprint)
+            # One at a time: what is recovered of a partition goes as its task comes.
+            return {number: await self._begun(number, resumed.pop(number)) for number in numbers}
 
-    async def _begun(self, number: int, recovered: Recovered, behind: list[Said]) -> Task:
+    def stand_by(self, numbers: Iterable[int]) -> None:
+        """Follow the changelogs of those partitions from now on."""
+        self._standbys.follow(numbers)
+
+    async def stop(self) -> None:
+        """Stand by for none."""
+        await self._standbys.stop()
+
+    async def _begun(self, number: int, resumed: Resumed) -> Task:
         """The task of a recovered partition; where its rows are none, of what the changelog alone holds."""
         try:
-            return await asyncio.to_thread(self._begin.task, number, recovered, behind)
+            return await asyncio.to_thread(self._begin.task, number, resumed)
         except CorruptRow as error:
-            recovered = await self._tables.rebuild(number, str(error))
+            state = await self._tables.rebuild(number, str(error))
         try:
-            return await asyncio.to_thread(self._begin.task, number, recovered, behind)
+            return await asyncio.to_thread(self._begin.task, number, msgspec.structs.replace(resumed, state=state))
         except CorruptRow as error:
             raise StateRefused(
                 f"the changelog {self._tables.topic!r} holds what is no row of this catalogue: {error}. "

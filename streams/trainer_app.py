@@ -21,7 +21,7 @@ from streams.agents import ingest
 from streams.beside import Beside, Failed, within
 from streams.broker import BrokerError
 from streams.cluster import Cluster, StateRefused, prepare_trainer
-from streams.config import Settings
+from streams.config import FLUSH_S, Settings
 from streams.control import Control
 from streams.emit import producer
 from streams.lane import Batch, Lane, Place, Tuning, quiet
@@ -60,7 +60,7 @@ class TrainerApp:
         self.targets: dict[int, Learning] = {}
         self._rebuild, self._file = rebuild, file
         self._fingerprint = learning_fingerprint(catalogue)
-        self._rule = FlushRule(settings.flush_interval_s, settings.flush_bytes)
+        self._rule = FlushRule(settings.flush_interval_s or FLUSH_S, settings.flush_bytes)
         self._tables: Tables
         self._lane: Lane
         self._control: Control
