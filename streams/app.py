@@ -236,23 +236,11 @@ class Worker:
             await self._opened.aclose()
 
     def check(self) -> None:
-        """Nothing while the worker works.
-
-        Raises
-        ------
-        Failed
-            It stopped by itself.
-        """
+        """Raise `Failed` where the worker stopped by itself."""
         self._beside.check()
 
     async def wait(self) -> None:
-        """Run until the worker fails.
-
-        Raises
-        ------
-        Failed
-            Always in the end, unless cancelled.
-        """
+        """Run until the worker fails, then raise `Failed`."""
         await self._beside.wait()
 
     # ------------------------------------------------------------------------------------------------ membership
