@@ -29,6 +29,8 @@ class Measured(msgspec.Struct, frozen=True):
         Questions, answers, outreach requests and decisions written.
     stages
         CPU seconds per part of the work, where asked for.
+    broker_cpu_s
+        CPU of the broker's process while the worker ran, its start included; 0 where the broker is somebody else's.
     """
 
     peer: str
@@ -40,6 +42,7 @@ class Measured(msgspec.Struct, frozen=True):
     flips: int
     others: int = 0
     stages: dict[str, float] = {}
+    broker_cpu_s: float = 0.0
 
     @property
     def per_second(self) -> float:

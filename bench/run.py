@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
+from bench.brokers import running
 from bench.job import Job
 from bench.load import Event, produce
 from bench.measure import Measured
 from bench.models import publish
-from streams.broker import Embedded
 from streams.cluster import prepare
 from streams.engine import plan
 
@@ -37,7 +35,7 @@ class WorkerFailed(Exception):
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """Where and how the workers run; no broker: an embedded one for every run.
+    """Where and how the workers run; no broker: an embedded one for every run, `kafka`: an Apache Kafka.
 
     `scored`: a model of every target is there from the beginning, so that every event is scored. `populations`: with
     the tags that rest on all customers together.
@@ -52,15 +50,6 @@ class Setting(msgspec.Struct, frozen=True):
     populations: bool = False
 
 
-@contextlib.contextmanager
-def _broker(setting: Setting) -> Iterator[str]:
-    if setting.broker:
-        yield setting.broker
-        return
-    with Embedded() as embedded:
-        yield embedded.address
-
-
 def run(peer: Peer, setting: Setting, events: list[Event]) -> Measured:
     """One measurement over topics of its own.
 
@@ -69,11 +58,11 @@ def run(peer: Peer, setting: Setting, events: list[Event]) -> Measured:
     WorkerFailed
         The process did not end well.
     """
-    with tempfile.TemporaryDirectory(prefix="livetags-bench-") as kept, _broker(setting) as address:
+    with tempfile.TemporaryDirectory(prefix="livetags-bench-") as kept, running(setting.broker) as broker:
         warm = Path(kept) / "warm.json"
         warm.write_bytes(msgspec.json.encode(events[:WARM]))
         job = Job(
-            broker=address,
+            broker=broker.address,
             name=f"bench-{uuid.uuid4().hex[:8]}",
             directory=str(Path(kept) / "state"),
             events=len(events),
@@ -86,7 +75,9 @@ def run(peer: Peer, setting: Setting, events: list[Event]) -> Measured:
             profile=setting.profile and str(Path(setting.profile).absolute()),
         )
         asyncio.run(_fill(job, events))
-        return _worker(peer, job)
+        before = broker.cpu_s()
+        measured = _worker(peer, job)
+        return msgspec.structs.replace(measured, broker_cpu_s=broker.cpu_s() - before)
 
 
 async def _fill(job: Job, events: list[Event]) -> None:

@@ -28,6 +28,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from yarl import URL
 
+from streams.bare import bare
 from streams.heard import Heard
 from streams.places import EMBEDDED_SESSION_S as EMBEDDED_SESSION_S
 from streams.places import Batch as Batch
@@ -79,7 +80,7 @@ class _Thread(Heard, driver.AIOKafkaConsumerThread):
         return fetched
 
     async def _fetch(self, active: set[TP], timeout: float) -> _Fetched:
-        records = await self._fetch_records(self._ensure_consumer(), active, timeout=timeout)
+        records = await self._fetch_records(bare(self._ensure_consumer()), active, timeout=timeout)
         places = {TP(*place): found for place, found in records.items()}
         return _Fetched(
             places, {place: state.position for place in active if (state := self.standing(place)) is not None}

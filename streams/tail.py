@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import OffsetOutOfRangeError
+
+from streams.bare import bare
 
 FETCH_WAIT_MS: Final = 20
 FETCH_BYTES: Final = 2_097_152  # larger answers are copied into memory that is not warm
@@ -98,8 +99,7 @@ async def started(address: str, *, committed: bool, reset: str = "none") -> AIOK
         max_partition_fetch_bytes=FETCH_BYTES,
     )
     await reader.start()
-    reader._fetcher._records = _Bare(reader._fetcher._records)
-    return reader
+    return bare(reader)
 
 
 async def place_at(reader: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
@@ -145,23 +145,6 @@ async def _read(
         if clock() > deadline:
             raise TailStuck(f"the end of {', '.join(sorted(f'{p.topic}/{p.partition}' for p in left))} is not told")
     return ends
-
-
-class _Bare(dict[TopicPartition, Any]):
-    """What a consumer fetched and has not handed out yet; its records bear what was decoded and nothing else.
-
-    Making aiokafka's `ConsumerRecord` of a record takes longer than decoding it. These have key, value, offset,
-    timestamp and headers.
-    """
-
-    def __setitem__(self, place: TopicPartition, fetched: Any) -> None:
-        if isinstance(fetched, FetchResult):
-            fetched._partition_records._consumer_record = _as_decoded
-        super().__setitem__(place, fetched)
-
-
-def _as_decoded(_: TopicPartition, record: Any) -> Any:
-    return record
 
 
 async def ends_of(address: str, places: list[TopicPartition]) -> dict[TopicPartition, int]:
