@@ -38,6 +38,7 @@ class Load(StrEnum):
 @click.option("--customers", type=click.IntRange(1), default=None, help="To draw from  [20,000; 50,000]")
 @click.option("--zipf", type=click.FloatRange(0), default=None, help="Exponent; 0: uniform keys  [1.0; 1.1]")
 @click.option("--partitions", type=click.IntRange(1, 64), default=4, show_default=True, help="Of every topic.")
+@click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Of livetags, on one load.")
 @click.option("--repeat", type=click.IntRange(1), default=1, show_default=True, help="Runs of each worker (median).")
 @click.option("--broker", metavar="HOST:PORT", default="", help="A Kafka broker, or `kafka`; default: embedded.")
 @click.option("--cache", type=click.Path(path_type=Path), default=None, help="Where the simulated bank is kept.")
@@ -54,6 +55,7 @@ def main(
     customers: int | None,
     zipf: float | None,
     partitions: int,
+    workers: int,
     repeat: int,
     broker: str,
     cache: Path | None,
@@ -73,7 +75,7 @@ def main(
     load_before = os.getloadavg()[0]
     console = Console(stderr=as_json)
     small, kept = Load(job) is Load.TAGS_LITE, cache or Settings().data_dir / "demo"
-    rfm, no_plain = rfm or small, no_plain or small
+    rfm, no_plain = rfm or small, no_plain or small or workers > 1
     count, customers = (
         count or (lite.EVENTS if small else EVENTS),
         customers or (lite.CUSTOMERS if small else CUSTOMERS),
@@ -86,7 +88,7 @@ def main(
         plain_given = [] if only_kernel or no_plain else _smaller(catalogue, kept, count, plain_events, customers, zipf)
     except LoadError as error:
         raise click.UsageError(str(error)) from None
-    setting = Setting(file, partitions, broker, stages, profile, populations=rfm)
+    setting = Setting(file, partitions, broker, stages, profile, populations=rfm, workers=workers)
     loads = {} if only_kernel else {Peer.LIVETAGS: given} | ({} if no_plain else {Peer.PLAIN_FAUST: plain_given})
     try:
         found = _measured(loads, setting, repeat, console)
@@ -104,7 +106,14 @@ def main(
     medians = {peer: middle(runs) for peer, runs in found.items()}
     report = Report(
         machine(load_before),
-        {"job": job, "customers": customers, "zipf": zipf, "partitions": partitions, "broker": broker or "embedded"},
+        {
+            "job": job,
+            "customers": customers,
+            "zipf": zipf,
+            "partitions": partitions,
+            "workers": workers,
+            "broker": broker or "embedded",
+        },
         slowed_by,
         list(medians.values()),
         *(_ratios(medians) if not slowed_by else (None, None)),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class Setting(msgspec.Struct, frozen=True):
     """Where and how the workers run; no broker: an embedded one for every run, `kafka`: an Apache Kafka.
 
     `scored`: a model of every target is there from the beginning, so that every event is scored. `populations`: with
-    the tags that rest on all customers together.
+    the tags that rest on all customers together. `workers` of livetags share one load.
     """
 
     catalogue: Path
@@ -48,6 +49,7 @@ class Setting(msgspec.Struct, frozen=True):
     profile: str = ""
     scored: bool = False
     populations: bool = False
+    workers: int = 1
 
 
 def run(peer: Peer, setting: Setting, events: list[Event]) -> Measured:
@@ -76,7 +78,7 @@ def run(peer: Peer, setting: Setting, events: list[Event]) -> Measured:
         )
         asyncio.run(_fill(job, events))
         before = broker.cpu_s()
-        measured = _worker(peer, job)
+        measured = _worker(peer, job) if setting.workers == 1 else _workers(peer, job, setting.workers)
         return msgspec.structs.replace(measured, broker_cpu_s=broker.cpu_s() - before)
 
 
@@ -88,6 +90,25 @@ async def _fill(job: Job, events: list[Event]) -> None:
     await produce(job.broker, topics, events, job.partitions)
     if job.scored:
         await publish(job)
+
+
+def _workers(peer: Peer, job: Job, count: int) -> Measured:
+    """Several workers over one load, as if they were one: from the first one's begin to the last one's end."""
+    progress = Path(job.directory).with_name("progress")
+    progress.mkdir()
+    jobs = [msgspec.structs.replace(job, progress=str(progress), worker=number) for number in range(count)]
+    with ThreadPoolExecutor(count) as pool:
+        found = list(pool.map(lambda one: _worker(peer, one), jobs))
+    return msgspec.structs.replace(
+        found[0],
+        seconds=max(one.end_s for one in found) - min(one.begin_s for one in found),
+        cpu_s=sum(one.cpu_s for one in found),
+        whole_cpu_s=sum(one.whole_cpu_s for one in found),
+        peak_mb=sum(one.peak_mb for one in found),
+        flips=sum(one.flips for one in found),
+        others=sum(one.others for one in found),
+        stages={},
+    )
 
 
 def _worker(peer: Peer, job: Job) -> Measured:
