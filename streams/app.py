@@ -31,6 +31,7 @@ from streams.counters import Counters
 from streams.cuts import FIRST_PARTITION, Cut, Followed
 from streams.emit import producer
 from streams.engine import plan
+from streams.heads import Heads
 from streams.heartbeat import Heartbeat
 from streams.lane import Batch, Lane, Place, Tuning, quiet
 from streams.model_follower import Model, Models
@@ -147,7 +148,8 @@ class Worker:
         self._opened.push_async_callback(within, self._sender.stop)
         await self._sender.start()
         await self._follow()
-        self._tables = Tables(self.cluster, self._sender, self._file)
+        row_bytes = Heads(self.plan).most_bytes if self.settings.arena_bytes else None
+        self._tables = Tables(self.cluster, self._sender, self._file, row_bytes=row_bytes)
         self._opened.callback(self._tables.close)
         engine = ThreadPoolExecutor(1, "livetags-engine")
         self._opened.callback(engine.shutdown)
@@ -268,10 +270,13 @@ class Worker:
         for task in self._tasks.values():
             task.reassigned()
         new = sorted(numbers - set(self._tasks))
+        rows = self._begin.rows_each(len(numbers))
+        for task in self._tasks.values():
+            task.part.resize(rows)
         recovered = await self._tables.recover(new)
         behind = await said_behind(self.cluster, {number: one.marker for number, one in recovered.items()})
         for number, one in recovered.items():
-            self._tasks[number] = task = self._begin.task(number, one, behind[number])
+            self._tasks[number] = task = self._begin.task(number, one, behind[number], rows, self._tables)
             for model in self._models.held():
                 task.follow(model)
             for stall in self.silence.held():

@@ -128,6 +128,16 @@ class Arena:
         said[np.arange(len(codes)), codes] -= unwritten
         return said
 
+    @property
+    def rows(self) -> int:
+        """How many rows are in memory."""
+        return len(self) if self.most is None else len(self.frames)
+
+    @property
+    def row_bytes(self) -> int:
+        """The memory that rows take."""
+        return (len(self) if self.most is None else self.frames.touched) * self.frames.rows.strides[0]
+
     def timers(self) -> int:
         """How many customers have a timer."""
         return int(np.count_nonzero(self.state.due.time[: len(self)] != NEVER))
@@ -135,7 +145,8 @@ class Arena:
     def words(self, slots: NDArray[np.int64], word: int) -> NDArray[np.int64]:
         """That word of the rows of those slots, in memory or not; one of `Heads.words`."""
         frames, place = self.state.frames[slots], int(np.searchsorted(self.heads.words, word))
-        return np.where(frames < 0, self.kept[slots, place], self.state.rows[frames, word])
+        found: NDArray[np.int64] = np.where(frames < 0, self.kept[slots, place], self.state.rows[frames, word])
+        return found
 
     def take_dirty(self) -> NDArray[np.int64]:
         """The slots written since the last call, in order; they are `held` until `written`."""

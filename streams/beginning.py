@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from concurrent.futures import Executor
 
@@ -16,8 +17,9 @@ from streams.emit import Emitter
 from streams.engine.plan import Plan
 from streams.processor import Partition
 from streams.reaching import Reaching, Said
+from streams.residence import Cold, rows_within
 from streams.store import LABELS, TRIGGERS
-from streams.tables import Recovered
+from streams.tables import Recovered, Tables
 from streams.task import Task
 
 
@@ -42,10 +44,24 @@ class Beginning:
         self._settings, self._plan, self._cluster = settings, plan, cluster
         self._sender, self._counters, self._engine = sender, counters, engine
 
-    def task(self, number: int, recovered: Recovered, behind: list[Said]) -> Task:
-        """The task of a partition; `behind` is what its triggers said behind the marker."""
+    def rows_each(self, partitions: int) -> int:
+        """How many rows each of so many partitions may have in memory, if there is a limit."""
+        return rows_within(self._settings.arena_bytes, self._plan.width, partitions)
+
+    def task(self, number: int, recovered: Recovered, behind: list[Said], rows: int, tables: Tables) -> Task:
+        """The task of a partition.
+
+        Parameters
+        ----------
+        behind
+            What its triggers said behind the marker.
+        rows
+            How many of its rows may be in memory, if there is a limit; the others are in `tables`.
+        """
         catalogue, marker = self._plan.catalogue, recovered.marker
-        part = Partition(self._plan, partition=number, partitions=self._cluster.partitions)
+        read, done = functools.partial(tables.some_rows, number), self._counters.cold
+        cold = Cold(read, rows, done) if self._settings.arena_bytes else None
+        part = Partition(self._plan, number, self._cluster.partitions, cold=cold)
         if marker is not None:
             part.restore_cuts(marker.clock)
             part.load(recovered.rows.customers, recovered.rows.rows)

@@ -40,16 +40,26 @@ class Lookups:
         self.plan = plan
         self._lock = threading.Lock()
         self.arena = Arena(plan, None if cold is None else cold.rows)
-        self.residence = None if cold is None else Residence(plan, self.arena, cold.read)
+        self.residence = None if cold is None else Residence(plan, self.arena, cold)
         self._still = Standstill(plan)
         self.sayer = Sayer(plan, self.arena, self._still)
         self.census = PartitionCensus(plan, self.arena)
         self._profiles = np.array([plan.rows.newest[one.name] for one in sources if one.profile], dtype=np.int64)
 
     @property
+    def crowded(self) -> bool:
+        """Whether rows are to be written soon, so that others can be in memory."""
+        return self.residence is not None and self.residence.wants_flush
+
+    @property
     def choked(self) -> bool:
         """Whether rows have to be written before there is room for others in memory."""
         return self.residence is not None and self.residence.choked
+
+    def resize(self, rows: int) -> None:
+        """Have that many rows in memory at most, where there is a limit at all."""
+        if self.residence is not None:
+            self.residence.resize(rows)
 
     def _bring(self, slots: NDArray[np.int64]) -> None:
         """Have the rows in those slots in memory."""
@@ -58,7 +68,13 @@ class Lookups:
 
     def _bring_next(self, first: int, end: int) -> int:
         """Have the next rows up to slot `end` in memory; where those that are so end."""
+        self._take_stock()
         return end if self.residence is None else self.residence.bring_next(first, end)
+
+    def _take_stock(self) -> None:
+        """Count the rows that have to stay in memory until they are written."""
+        if self.residence is not None:
+            self.residence.take_stock()
 
     def _row(self, customer: str) -> NDArray[np.int64] | None:
         """A copy of the customer's row; None for one of whom nothing is known."""
@@ -166,9 +182,10 @@ class Lookups:
             rows = codec.encode(state.rows, state.frames[slots].astype(np.int64), self.plan.rows.empty, heads)
         return Dirty([self.arena.customers[slot].encode() for slot in slots], rows)
 
-    def written(self) -> None:
-        """What `take_dirty` gave last is in the store."""
+    def written(self) -> bool:
+        """What `take_dirty` gave last is in the store; whether nothing had room before that."""
         with self._lock:
+            choked = self.choked
             self.arena.written()
-            if self.residence is not None:
-                self.residence.take_stock()
+            self._take_stock()
+            return choked

@@ -225,6 +225,7 @@ class Partition(Lookups):
         self._drain(output, anchors)  # what records made, where no timer may fire
         later = self._due_ms if self._due_ms > limit else MISSING
         self._due_ms = later if found == kernel.FIRED else limit
+        self._take_stock()
         output.examples += self.asker.advance(limit)
 
     @property

@@ -35,19 +35,20 @@ class RowLost(Exception):
     """The store has lost a row that was written to it."""
 
 
-class Cold(msgspec.Struct, frozen=True):
-    """Where rows are read from that are not in memory, and how many may be."""
-
-    read: Reader
-    rows: int
-
-
 class Reads(msgspec.Struct):
-    """What has been done since the start: reads of many rows at once, the rows of all of them, rows put out."""
+    """What has been done so far: reads of many rows at once, the rows of all of them, rows put out of memory."""
 
     reads: int = 0
     rows: int = 0
     evicted: int = 0
+
+
+class Cold(msgspec.Struct, frozen=True):
+    """Where rows are read from that are not in memory, how many may be, and where what was done is counted."""
+
+    read: Reader
+    rows: int
+    done: Reads = msgspec.field(default_factory=Reads)
 
 
 def rows_within(limit_bytes: int, width: int, partitions: int) -> int:
@@ -58,11 +59,11 @@ def rows_within(limit_bytes: int, width: int, partitions: int) -> int:
 class Residence:
     """The rows of one partition that are in memory."""
 
-    def __init__(self, plan: Plan, arena: Arena, read: Reader) -> None:
-        self._empty, self._arena, self._read = plan.rows.empty, arena, read
+    def __init__(self, plan: Plan, arena: Arena, cold: Cold) -> None:
+        self._empty, self._arena, self._read = plan.rows.empty, arena, cold.read
         self._tick, self._pinned = 0, NEVER
         self._busy = 0
-        self.done = Reads()
+        self.done = cold.done
 
     # ------------------------------------------------------------------------------------------------- how many
 
@@ -121,7 +122,6 @@ class Residence:
     def end(self) -> None:
         """The step is over."""
         self._pinned = NEVER
-        self.take_stock()
 
     def bring(self, slots: NDArray[np.int64]) -> None:
         """Have the rows of those slots in memory; clean ones of others may leave.

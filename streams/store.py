@@ -8,9 +8,9 @@ changelog: customers' rows under `ROW`, and beside them the tables of whoever ke
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from rocksdict import Options, Rdict, WriteBatch
@@ -111,13 +111,18 @@ class Store:
         self._db.write(batch)
         self.marker, self.changelog_position = marker, changelog_position
 
-    def rows(self) -> Rows:
-        """Every row, in the order of the customers' bytes."""
+    def rows(self, most: int | None = None) -> Rows:
+        """Every row, or the first `most` bytes of each, in the order of the customers' bytes."""
         found = Rows([], [])
         for customer, row in self._under(ROW):
             found.customers.append(customer)
-            found.rows.append(row)
+            found.rows.append(row[:most])
         return found
+
+    def some_rows(self, customers: Sequence[bytes]) -> list[bytes | None]:
+        """The rows of those customers, None where there is none; read all at once."""
+        found: Any = self._db.get([ROW + customer for customer in customers])
+        return list(found)
 
     def kept(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
         """Every key under that prefix, without it, and its value; in the order of the keys."""

@@ -43,9 +43,25 @@ class Tables:
     """The stores of the partitions this worker has, and the changelog they share."""
 
     def __init__(
-        self, cluster: Cluster, sender: AIOKafkaProducer, file: str = "CATALOGUE", role: Role = Role.CHANGELOG
+        self,
+        cluster: Cluster,
+        sender: AIOKafkaProducer,
+        file: str = "CATALOGUE",
+        role: Role = Role.CHANGELOG,
+        row_bytes: int | None = None,
     ) -> None:
-        """`file` is the catalogue's file, for messages; `role` the changelog's, as each process has its own."""
+        """The tables of one process.
+
+        Parameters
+        ----------
+        file
+            The catalogue's file, for messages.
+        role
+            The changelog's, as each process has its own.
+        row_bytes
+            How much of each row is recovered; None: all of it.
+        """
+        self._row_bytes = row_bytes
         self._cluster, self._sender = cluster, sender
         self._rebuild = rebuild_command(file, role)
         self._topic = cluster.named(role)
@@ -68,7 +84,7 @@ class Tables:
             marker = tail.store.marker
             if marker is not None:
                 self._check(number, marker)
-            recovered[number] = await asyncio.to_thread(_recovered, tail.store)
+            recovered[number] = await asyncio.to_thread(_recovered, tail.store, self._row_bytes)
         return recovered
 
     async def flush(self, partition: int, rows: Rows, marker: Marker, kept: Sequence[Entry] = ()) -> None:
@@ -79,6 +95,10 @@ class Tables:
     def row(self, partition: int, customer: bytes) -> bytes | None:
         """The customer's row as last flushed."""
         return self.stores[partition].row(customer)
+
+    def some_rows(self, partition: int, customers: Sequence[bytes]) -> list[bytes | None]:
+        """The rows of customers as last flushed, read all at once; None where there is none."""
+        return self.stores[partition].some_rows(customers)
 
     def close(self, partitions: Sequence[int] | None = None) -> None:
         """Close the stores of those partitions, or all."""
@@ -157,8 +177,8 @@ class Tables:
                 )
 
 
-def _recovered(store: Store) -> Recovered:
-    return Recovered(store.rows(), store.marker, {prefix: store.kept(prefix) for prefix in SIDES})
+def _recovered(store: Store, row_bytes: int | None) -> Recovered:
+    return Recovered(store.rows(row_bytes), store.marker, {prefix: store.kept(prefix) for prefix in SIDES})
 
 
 class _Tail:
