@@ -188,4 +188,6 @@ class Lookups:
             choked = self.choked
             self.arena.written()
             self._take_stock()
+            if self.residence is not None:
+                self.residence.keep_limit()
             return choked

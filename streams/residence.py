@@ -113,8 +113,7 @@ class Residence:
     def begin(self, slots: NDArray[np.int64]) -> None:
         """Have the rows of a step's customers in memory, and keep them there until `end`."""
         self._tick += 1
-        if self._arena.frames.capacity > self.most:
-            self._make_room(0, np.empty(0, dtype=np.int32))
+        self.keep_limit()
         self.bring(slots)
         self._arena.frames.used[self._arena.state.frames[slots]] = self._tick
         self._pinned = self._tick
@@ -122,6 +121,11 @@ class Residence:
     def end(self) -> None:
         """The step is over."""
         self._pinned = NEVER
+
+    def keep_limit(self) -> None:
+        """Put rows out that went beyond the limit, if they can leave now."""
+        if self._arena.frames.capacity > self.most:
+            self._make_room(0, np.empty(0, dtype=np.int32))
 
     def bring(self, slots: NDArray[np.int64]) -> None:
         """Have the rows of those slots in memory; clean ones of others may leave.

@@ -10,10 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
-from rocksdict import Options, Rdict, WriteBatch
+from rocksdict import Options, Rdict, ReadOptions, WriteBatch
 
 ROW: Final = b"r"  # a customer's row
 MARKER: Final = b"m"  # this key alone
@@ -25,6 +25,7 @@ SIDES: Final = (LABELS, TRIGGERS, LEARNED)
 SLICE_ROWS = 2_000
 OPEN_WITHIN_S = 10.0
 _WRITE_BUFFER = 16_777_216
+_READ_AHEAD = 4_194_304
 
 
 class StoreError(Exception):
@@ -114,9 +115,10 @@ class Store:
     def rows(self, most: int | None = None) -> Rows:
         """Every row, or the first `most` bytes of each, in the order of the customers' bytes."""
         found = Rows([], [])
-        for customer, row in self._under(ROW):
-            found.customers.append(customer)
-            found.rows.append(row[:most])
+        add_customer, add_row = found.customers.append, found.rows.append
+        for key, row in self._under(ROW):  # a million of them at a start: nothing more than is needed
+            add_customer(key[1:])
+            add_row(row[:most])
         return found
 
     def some_rows(self, customers: Sequence[bytes]) -> list[bytes | None]:
@@ -126,13 +128,14 @@ class Store:
 
     def kept(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
         """Every key under that prefix, without it, and its value; in the order of the keys."""
-        return list(self._under(prefix))
+        return [(key[len(prefix) :], value) for key, value in self._under(prefix)]
 
     def _under(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        for key, value in self._db.items(from_key=prefix):
-            if not isinstance(key, bytes) or not key.startswith(prefix):
-                return
-            yield key[len(prefix) :], value
+        """Every key under that prefix, whole, and its value."""
+        within = ReadOptions()
+        within.set_iterate_upper_bound(prefix[:-1] + bytes([prefix[-1] + 1]))
+        within.set_readahead_size(_READ_AHEAD)
+        return cast(Iterator[tuple[bytes, bytes]], self._db.items(from_key=prefix, read_opt=within))
 
     def row(self, customer: bytes) -> bytes | None:
         """The customer's stored row, or None."""
