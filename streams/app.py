@@ -32,6 +32,7 @@ from streams.counters import Counters
 from streams.cuts import FIRST_PARTITION, Cut, Followed
 from streams.emit import producer
 from streams.engine import plan
+from streams.heads import Heads
 from streams.heartbeat import Heartbeat
 from streams.lane import Batch, Lane, Place, Tuning, quiet
 from streams.model_follower import Model, Models
@@ -150,9 +151,11 @@ class Worker:
         self._opened.push_async_callback(within, self._sender.stop)
         await self._sender.start()
         await self._follow()
-        leased = Leased(self._sender, lambda: self._lane.holds)
-        recovery = self.counters.recovery
-        self._tables = Tables(self.cluster, leased, self._file, whole=self.settings.whole, recovery=recovery)
+        row_bytes = Heads(self.plan).most_bytes if self.settings.arena_bytes else None
+        self._tables = Tables(
+            self.cluster, Leased(self._sender, lambda: self._lane.holds), self._file,
+            row_bytes=row_bytes, whole=self.settings.whole, recovery=self.counters.recovery,
+        )  # fmt: skip
         self._opened.push_async_callback(self._tables.stop)
         engine = ThreadPoolExecutor(1, "livetags-engine")
         self._opened.callback(engine.shutdown)
@@ -270,7 +273,7 @@ class Worker:
         for task in self._tasks.values():
             task.reassigned()
         new = sorted(numbers - set(self._tasks))
-        for number, task in (await self._partitions.taken_over(new)).items():
+        for number, task in (await self._partitions.taken_over(new, self._tasks)).items():
             self._tasks[number] = task
             for model in self._models.held():
                 task.follow(model)

@@ -184,8 +184,27 @@ METRICS: Final[tuple[Declared, ...]] = (
         lambda r: _one(r.counters.flushed_bytes),
     ),
     Declared(
-        "customers", GAUGE, "", "Customers whose rows this worker holds.", ("partition",),
+        "customers", GAUGE, "", "Customers of whom this worker knows.", ("partition",),
         lambda r: _each({str(number): held.customers for number, held in r.counters.held.items()}),
+    ),
+    Declared(
+        "memory_rows", GAUGE, "", "Customers' rows in memory.", ("partition",),
+        lambda r: _each({str(number): held.rows for number, held in r.counters.held.items()}),
+    ),
+    Declared(
+        "memory_rows_bytes", GAUGE, "bytes", "Memory that customers' rows take.", ("partition",),
+        lambda r: _each({str(number): held.bytes for number, held in r.counters.held.items()}),
+    ),
+    Declared(
+        "cold_reads", COUNTER, "", "Times rows were read from disk, any number at once.", (),
+        lambda r: _one(r.counters.cold.reads),
+    ),
+    Declared(
+        "cold_rows", COUNTER, "", "Rows read from disk.", (), lambda r: _one(r.counters.cold.rows),
+    ),
+    Declared(
+        "evicted_rows", COUNTER, "", "Rows that left memory so that others had room.", (),
+        lambda r: _one(r.counters.cold.evicted),
     ),
     Declared(
         "timers", GAUGE, "", "Customers with a timer that has yet to fire.", ("partition",),

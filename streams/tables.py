@@ -62,15 +62,28 @@ class Tables:
         file: str = "CATALOGUE",
         role: Role = Role.CHANGELOG,
         *,
+        row_bytes: int | None = None,
         whole: bool = False,
         recovery: Recovery | None = None,
     ) -> None:
-        """`file` is the catalogue's file, for messages; `role` the changelog's, as each process has its own.
+        """The tables of one process.
 
-        `sender` is what has a producer's `create_batch` and `send_batch`, without transactions; `whole` says whether
-        what a partition publishes goes into its flushes' transactions. `recovery` is told how far recoveries are.
+        Parameters
+        ----------
+        sender
+            What has a producer's `create_batch` and `send_batch`, without transactions.
+        file
+            The catalogue's file, for messages.
+        role
+            The changelog's, as each process has its own.
+        row_bytes
+            How much of each row is recovered; None: all of it.
+        whole
+            Whether what a partition publishes goes into its flushes' transactions.
+        recovery
+            Is told how far recoveries are.
         """
-        self._whole = whole
+        self._row_bytes, self._whole = row_bytes, whole
         self._cluster, self._sender = cluster, sender
         self._rebuild = rebuild_command(file, role)
         self._topic = cluster.named(role)
@@ -120,7 +133,7 @@ class Tables:
             marker = tail.store.marker
             if marker is not None:
                 self._check(number, marker)
-            recovered[number] = await asyncio.to_thread(_recovered, tail.store)
+            recovered[number] = await asyncio.to_thread(_recovered, tail.store, self._row_bytes)
         return recovered
 
     async def rebuild(self, number: int, why: str) -> Recovered:
@@ -149,6 +162,14 @@ class Tables:
     def row(self, partition: int, customer: bytes) -> bytes | None:
         """The customer's row as last flushed."""
         return self.stores[partition].row(customer)
+
+    def some_rows(self, partition: int, customers: Sequence[bytes]) -> list[bytes | None]:
+        """The rows of customers as last flushed, read all at once; None where there is none."""
+        return self.stores[partition].some_rows(customers)
+
+    def condemn(self, partition: int, why: str) -> StoreTorn:
+        """Have the next start fetch a partition's state from the changelog; the error to raise."""
+        return self.stores[partition].condemn(why)
 
     @property
     def standing(self) -> frozenset[int]:
@@ -307,8 +328,8 @@ class Tables:
                 )
 
 
-def _recovered(store: Store) -> Recovered:
-    return Recovered(store.rows(), store.marker, {prefix: store.kept(prefix) for prefix in SIDES})
+def _recovered(store: Store, row_bytes: int | None) -> Recovered:
+    return Recovered(store.rows(row_bytes), store.marker, {prefix: store.kept(prefix) for prefix in SIDES})
 
 
 class Tail:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -35,8 +35,8 @@ class TakingOver:
         self._fingerprint, self._file, self._recovery = fingerprint, file, counters.recovery
         self._standbys = Standbys(tables, cluster.address, committed=not cluster.embedded, lags=counters.standbys)
 
-    async def taken_over(self, numbers: Sequence[int]) -> dict[int, Task]:
-        """The tasks of those partitions, as their last markers left them.
+    async def taken_over(self, numbers: Sequence[int], had: Mapping[int, Task]) -> dict[int, Task]:
+        """The tasks of those partitions, as their last markers left them; memory is shared with those it `had`.
 
         Raises
         ------
@@ -44,10 +44,13 @@ class TakingOver:
             Their state can't be used; the message says what to do.
         """
         await self._standbys.pause()
+        rows = self._begin.rows_each(len(had) + len(numbers))
+        for task in had.values():
+            task.part.resize(rows)
         with self._recovery.of(numbers):
             resumed = await resume(self._tables, self._cluster, numbers, self._fingerprint)
             # One at a time: what is recovered of a partition goes as its task comes.
-            return {number: await self._begun(number, resumed.pop(number)) for number in numbers}
+            return {number: await self._begun(number, resumed.pop(number), rows) for number in numbers}
 
     def stand_by(self, numbers: Iterable[int]) -> None:
         """Follow the changelogs of those partitions from now on."""
@@ -57,14 +60,15 @@ class TakingOver:
         """Stand by for none."""
         await self._standbys.stop()
 
-    async def _begun(self, number: int, resumed: Resumed) -> Task:
+    async def _begun(self, number: int, resumed: Resumed, rows: int) -> Task:
         """The task of a recovered partition; where its rows are none, of what the changelog alone holds."""
         try:
-            return await asyncio.to_thread(self._begin.task, number, resumed)
+            return await asyncio.to_thread(self._begin.task, number, resumed, rows, self._tables)
         except CorruptRow as error:
             state = await self._tables.rebuild(number, str(error))
         try:
-            return await asyncio.to_thread(self._begin.task, number, msgspec.structs.replace(resumed, state=state))
+            resumed = msgspec.structs.replace(resumed, state=state)
+            return await asyncio.to_thread(self._begin.task, number, resumed, rows, self._tables)
         except CorruptRow as error:
             raise StateRefused(
                 f"the changelog {self._tables.topic!r} holds what is no row of this catalogue: {error}. "

@@ -49,18 +49,21 @@ class Status(IntEnum):
     APPLIED, DUPLICATE, LATE, SUPERSEDED, OVERFLOW, IGNORED = 0, 1, 2, 3, 4, 5
 
 
+FIRED, MORE, AWAY = range(3)
 _APPLIED, _DUPLICATE, _TOO_LATE, _SUPERSEDED, _OVERFLOW, _IGNORED = (int(status) for status in Status)
 
 
 class State(NamedTuple):
     """The rows of a partition: three views of the same words, timers, marks, and how many customers say what.
 
+    A slot is a customer's number, for good; `frames[slot]` is where its row stands in `rows`, -1 while that is on disk.
     `said[rule, code + 1]` counts customers; `clock` is (confirmed event time, candidate's time, candidate's slot).
     """
 
     rows: NDArray[np.int64]
     rows32: NDArray[np.int32]
     reals: NDArray[np.float64]
+    frames: NDArray[np.int32]
     due: Due
     dirty: NDArray[np.bool_]
     changed: NDArray[np.bool_]
@@ -110,7 +113,7 @@ def _room(tables: Tables, out: Out) -> bool:
 @inlined
 def _commit(tables: Tables, state: State, out: Out, slot: int, at: int, cause: int, record: int) -> None:
     """Write the decided tags and segments into the row and note each change."""
-    row, codes, registers = state.rows[slot], out.desk.codes, out.desk.registers
+    row, codes, registers = state.rows[state.frames[slot]], out.desk.codes, out.desk.registers
     if codes[len(tables.rules)] == 0:
         return
     state.changed[slot] = True
@@ -147,7 +150,8 @@ def _look_again(
     tables: Tables, state: State, out: Out, slot: int, at: int, rescore: bool, cause: int, record: int
 ) -> None:
     """Decide at `at` without a record; where nothing changes the row stays as it was."""
-    row, row32, reals = state.rows[slot], state.rows32[slot], state.reals[slot]
+    frame = state.frames[slot]
+    row, row32, reals = state.rows[frame], state.rows32[frame], state.reals[frame]
     choose(out.desk.cuts, slot)
     due = evaluate(tables, at, row, row32, reals, rescore, out.desk)
     if len(tables.quantiles) > 0:
@@ -170,7 +174,8 @@ def _sleeps(out: Out, slot: int) -> bool:
 @compiled
 def _wake(tables: Tables, state: State, out: Out, slot: int) -> None:
     """Bring a row up to the sources that came back: what waited happens now, which is the row's."""
-    row, row32, reals, place = state.rows[slot], state.rows32[slot], state.reals[slot], out.desk.stands
+    frame, place = state.frames[slot], out.desk.stands
+    row, row32, reals = state.rows[frame], state.rows32[frame], state.reals[frame]
     now = row[NOW]
     if now == MISSING:
         return
@@ -199,21 +204,26 @@ def wake(tables: Tables, state: State, out: Out, first: int, end: int, since: in
             return slot
         _wake(tables, state, out, slot)
         for index in range(len(tables.rules)):
-            if state.rows[slot, tables.rules[index].said] >= since:
+            if state.rows[state.frames[slot], tables.rules[index].said] >= since:
                 state.changed[slot] = True
     return end
 
 
 @compiled
-def fire_due(tables: Tables, state: State, out: Out, limit: int, most: int) -> bool:
-    """Fire the timers due at or before `limit`, at most `most`; whether some are left."""
+def fire_due(tables: Tables, state: State, out: Out, limit: int, most: int) -> int:
+    """Fire the timers due at or before `limit`, at most `most`.
+
+    `FIRED` where none is left, `MORE` where some are, `AWAY` where the next one's row has to be brought in first.
+    """
     fired = 0
     while state.due.size[0] > 0:
         slot = state.due.heap[0]
         if state.due.time[slot] > limit:
-            return False
+            return FIRED
         if fired >= most or not _room(tables, out):
-            return True
+            return MORE
+        if state.frames[slot] < 0:
+            return AWAY
         fired += 1
         if not _sleeps(out, slot):
             _fire(tables, state, out, slot)
@@ -222,9 +232,9 @@ def fire_due(tables: Tables, state: State, out: Out, limit: int, most: int) -> b
         _wake(tables, state, out, slot)
         while state.due.time[slot] <= limit:
             if not _room(tables, out):
-                return True
+                return MORE
             _fire(tables, state, out, slot)
-    return False
+    return FIRED
 
 
 @compiled
@@ -234,7 +244,7 @@ def rescore(tables: Tables, state: State, out: Out, first: int, end: int, floor:
     To be called when no timer is due at or before `floor`. Stops early where there is no room for more changes.
     """
     for slot in range(first, end):
-        now = state.rows[slot, NOW]
+        now = state.rows[state.frames[slot], NOW]
         if now == MISSING:
             continue
         if _room(tables, out) and _sleeps(out, slot):
@@ -249,7 +259,7 @@ def rescore(tables: Tables, state: State, out: Out, first: int, end: int, floor:
 def recut(tables: Tables, state: State, out: Out, first: int, end: int, floor: int) -> int:
     """Bring rows from slot `first` on up to the cut-points in force; as `rescore` in all else."""
     for slot in range(first, end):
-        now = state.rows[slot, NOW]
+        now = state.rows[state.frames[slot], NOW]
         if now != MISSING and _room(tables, out) and _sleeps(out, slot):
             _wake(tables, state, out, slot)
         if now != MISSING and not _room(tables, out):
@@ -281,8 +291,8 @@ def _judge(tables: Tables, row: NDArray[np.int64], batch: Batch, i: int) -> int:
 @inlined
 def _take(tables: Tables, state: State, batch: Batch, i: int, skew_ms: int, out: Out) -> bool:
     """Apply record i to its row; False where a sum would overflow (nothing is changed then)."""
-    slot = batch.slot[i]
-    row, row32, place, spans = state.rows[slot], state.rows32[slot], out.desk.stands, out.desk.stands.spans
+    slot, frame = batch.slot[i], state.frames[batch.slot[i]]
+    row, row32, place, spans = state.rows[frame], state.rows32[frame], out.desk.stands, out.desk.stands.spans
     source = tables.sources[batch.source[i]]
     time, now, apart = batch.time[i], row[NOW], place.freeze.on[0] != 0
     fresh = time != MISSING and (now == MISSING or time > now)
@@ -331,8 +341,8 @@ def apply_batch(
     for i in range(start, len(batch.slot)):
         if state.clock[0] >= state.census.stop[0]:
             return i
-        slot = batch.slot[i]
-        row = state.rows[slot]
+        slot, frame = batch.slot[i], state.frames[batch.slot[i]]
+        row = state.rows[frame]
         judged = _judge(tables, row, batch, i)
         verdict.status[i] = judged
         if judged != _APPLIED:
@@ -358,7 +368,7 @@ def apply_batch(
         if tables.sources[batch.source[i]].profile:
             cause = _PROFILE
         at = row[NOW]
-        row32, reals = state.rows32[slot], state.reals[slot]
+        row32, reals = state.rows32[frame], state.reals[frame]
         choose(out.desk.cuts, slot)
         due = decide(tables, at, row, row32, reals, True, out.desk)
         if len(tables.quantiles) > 0:
@@ -377,11 +387,12 @@ def apply_batch(
 def set_due_of(tables: Tables, state: State, first: int, end: int, out: Out) -> None:
     """Work out the due times of rows that were read back, from slot `first` on."""
     for slot in range(first, end):
-        row = state.rows[slot]
+        frame = state.frames[slot]
+        row = state.rows[frame]
         due = NEVER
         if row[NOW] != MISSING:
             choose(out.desk.cuts, slot)
-            due = evaluate(tables, row[NOW], row, state.rows32[slot], state.reals[slot], False, out.desk)
+            due = evaluate(tables, row[NOW], row, state.rows32[frame], state.reals[frame], False, out.desk)
             if len(tables.quantiles) > 0:
                 count(tables, state.census, slot, out.desk.registers)
         set_due(state.due, slot, due)
