@@ -230,7 +230,7 @@ class Worker:
                     if not self._beside.failed:
                         await asyncio.gather(*map(self._flush, self._tasks.values()))
         except Lost as error:
-            raise Failed(f"{error}; what was not flushed is read again by whoever has it") from None
+            raise Failed(str(error)) from None
         except TimeoutError:
             raise Failed(
                 f"the broker did not take the last flush within {FLUSH_WITHIN_S:.0f} s; its records are read again"
@@ -368,7 +368,7 @@ class Worker:
     def _give_up(self, task: Task, lost: Lost) -> None:
         """Go on without a partition until the group says whose it is; what it had not flushed counts nowhere."""
         if self._tasks.get(task.number) is task:
-            log.warning("%s; what was not flushed is read again by whoever has it", lost)
+            log.warning("%s", lost)
             del self._tasks[task.number]
             self.counters.drop(task.number)
             self._beside.spawn(self._lane.rejoin())

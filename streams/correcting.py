@@ -5,8 +5,8 @@ applies the same records again and says the same again, with the same ids. But c
 gone on, so that it comes to another answer: then what was said last of a customer is not what the row says, and is
 mended by a change with cause `correction`.
 
-Readers may drop a change whose id they have seen. To them the last word is the last change with an id that was new, and
-that is what is compared; to those who read everything it is then right as well.
+Readers may drop a change whose id they have seen: to them the last word is the last change with an id that was new. To
+those who read everything it is the last of all. Both are compared.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from itertools import islice
 from typing import Final
 
 import msgspec
-import numpy as np
 
 from schemas.records import Cause, Change, CustomerTags, SegmentChange, TagChange, Value, change_id
 from schemas.values import said_values, to_ms
@@ -31,10 +30,21 @@ AT_ONCE: Final = 500
 
 
 class _Word(msgspec.Struct):
-    """What was said last of a tag or segment behind the marker, and the ids of all that was."""
+    """What was said of a tag or segment behind the marker.
 
-    last: Change
-    ids: list[bytes]
+    Attributes
+    ----------
+    ids
+        Of all of it.
+    new
+        The last change with an id that was new.
+    last
+        The last change; None where the partition has said something again since, so that its last word is true.
+    """
+
+    ids: set[bytes]
+    new: Change
+    last: Change | None
 
 
 class Correcting:
@@ -49,21 +59,18 @@ class Correcting:
         self._behind = {source.name for source in part.plan.catalogue.sources}
         for change in changes:
             self._hear(change)
-        self._ids = self._known()
 
     def _hear(self, change: Change) -> None:
         if change.name not in self._part.plan.said:
             return
-        words = self._words.setdefault(change.customer_id, {})
-        word = words.setdefault(change.name, _Word(change, []))
+        words, number = self._words.setdefault(change.customer_id, {}), change.id.encode()
+        word = words.setdefault(change.name, _Word(set(), change, change))
+        if number not in word.ids:  # else a worker said it that had taken over before
+            word.new = change
         word.last = change
-        word.ids.append(change.id.encode())
+        word.ids.add(number)
         if change.cause is Cause.TIME:
             self._newest_ms = max(self._newest_ms, _ms(change.at))
-
-    def _known(self) -> np.ndarray[tuple[int], np.dtype[np.bytes_]]:
-        ids = [one for words in self._words.values() for word in words.values() for one in word.ids]
-        return np.array(sorted(ids), dtype=f"S{ID_CHARS}")
 
     @property
     def over(self) -> bool:
@@ -91,11 +98,16 @@ class Correcting:
         """Take note of what is published now: a change with a new id is the last word, and true."""
         if not self._words:
             return
-        ids = changes.page.ids.view(f"S{ID_CHARS}")
-        for place in np.flatnonzero(~np.isin(ids, self._ids)).tolist():
+        ids, rules = changes.page.ids.tobytes(), changes.rules.tolist()
+        for place, rule in enumerate(rules):
             words = self._words.get(changes.customer(place))
-            if words is not None:
-                words.pop(changes.said[changes.rules[place]], None)
+            word = None if words is None else words.get(changes.said[rule])
+            if words is None or word is None:
+                continue
+            if ids[ID_CHARS * place : ID_CHARS * (place + 1)] in word.ids:
+                word.last = None
+            else:
+                del words[changes.said[rule]]
 
     def take(self) -> list[Change]:
         """Compare some more customers with their rows; the corrections. All that was to be applied is applied."""
@@ -107,7 +119,11 @@ class Correcting:
         found: list[Change] = []
         for customer in customers:
             for word in self._words.pop(customer).values():
-                found += correction(self._part.plan, word.last, known.get(customer))
+                now = known.get(customer)
+                made = correction(self._part.plan, word.new, now)
+                if not made and word.last is not None:
+                    made = correction(self._part.plan, word.last, now)
+                found += made
         return found
 
 

@@ -206,10 +206,10 @@ class _Consumer(driver.Consumer):
 
     @property
     def holds(self) -> bool:
-        """Whether the session can't have timed out."""
+        """Whether the session can't have timed out; the embedded broker's is too short to go by, and fences nobody."""
         transport: Any = self.transport
-        session_s: float = transport.tuning.session_s
-        return time.monotonic() - self._thread.heard_s < session_s
+        tuning: Tuning = transport.tuning
+        return tuning.embedded or time.monotonic() - self._thread.heard_s < tuning.session_s
 
     def behind(self, place: TP) -> int | None:
         """How many offsets of a place were not received yet, None where that is not known."""

@@ -101,7 +101,7 @@ class TrainerApp:
         self._opened.push_async_callback(within, sender.stop)
         await sender.start()
         self._tables = Tables(self.cluster, sender, self._file, Role.TRAINER_CHANGELOG)
-        self._opened.callback(self._tables.close)
+        self._opened.push_async_callback(self._tables.stop)
         control = self.cluster.named(Role.CONTROL)
         self._control = Control(self.cluster.address, control, self.cluster.embedded, self._beside.fail)
         self._control.follow(self._note)

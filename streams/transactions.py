@@ -20,6 +20,9 @@ STOP_WITHIN_S: Final = 1.0
 class Lost(Exception):
     """A partition may be another worker's by now; nothing of it that is not committed counts."""
 
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}; what was not flushed is read again by whoever has it")
+
 
 class Fenced(Lost):
     """Kafka takes no more transactions of a partition from here: another worker has claimed it, or its id expired."""
@@ -122,7 +125,7 @@ class Transactions:
 
 
 def _fenced(partition: int) -> str:
-    return f"partition {partition} was claimed by another worker"
+    return f"partition {partition} was claimed by another worker, or its transactions expired"
 
 
 def _is_over(producer: Any) -> bool:

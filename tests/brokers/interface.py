@@ -26,6 +26,8 @@ SETTINGS: Final[Mapping[str, str]] = {
     # After a kill -9 the node's old registration has to expire before the new one is taken.
     "broker.session.timeout.ms": "3000",
     "broker.heartbeat.interval.ms": "500",
+    # Tests of compaction shall not wait for it a quarter of a minute.
+    "log.cleaner.backoff.ms": "500",
     # A topic nobody created is a mistake of the test.
     "auto.create.topics.enable": "false",
 }
