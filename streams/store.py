@@ -39,7 +39,7 @@ class NewerFormat(Exception):
     """State that a newer livetags wrote."""
 
     def __init__(self, found: int) -> None:
-        super().__init__(f"written by a newer livetags (state format {found}, this one reads up to {STATE_FORMAT})")
+        super().__init__(f"state format {found}, this one reads up to {STATE_FORMAT}")
 
 
 class Marker(msgspec.Struct, frozen=True):
@@ -191,7 +191,7 @@ class Store:
     @property
     def _rocks(self) -> Rdict:
         if self._db is None:
-            raise StoreError(f"the state in {self.path} is closed")
+            raise ValueError(f"{self.path} is closed")
         return self._db
 
     def write(self, entries: Iterable[Entry], marker: Marker | None, changelog_position: int) -> None:
@@ -283,16 +283,7 @@ class Store:
             for pair in pairs:
                 last = pair[0]
                 yield pair
-            self._ends_after(last)
-
-    def _ends_after(self, last: bytes) -> None:
-        """Nothing where the database ends after that key; RocksDB's error where it only can't be read on."""
-        read_on = self._rocks.iter()
-        try:
-            read_on.seek(last + b"\0")
-            read_on.status()
-        finally:
-            del read_on  # an iterator holds the database open, as long as an error's traceback holds it
+            ends_after(self._rocks, last)
 
     def row(self, customer: bytes) -> bytes | None:
         """The customer's stored row, or None."""
@@ -319,6 +310,16 @@ class Store:
         if self._db is not None:
             self._db.close()  # which writes what `fill` left in memory
             self._db = None
+
+
+def ends_after(db: Rdict, last: bytes) -> None:
+    """Nothing where the database ends after that key; RocksDB's error where it only can't be read on."""
+    read_on = db.iter()
+    try:
+        read_on.seek(last + b"\0")
+        read_on.status()
+    finally:
+        del read_on  # an iterator holds the database open, as long as an error's traceback holds it
 
 
 def options() -> Options:

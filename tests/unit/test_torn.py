@@ -7,8 +7,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from streams.cluster import STAMP, Stamp
+from streams.holdings import groups
 from streams.store import MARKER, ROW, Entry, Marker, Store
 from streams.torn import ASIDE, StoreError, StoreTorn, watched
 
@@ -151,3 +154,14 @@ def test_a_full_disk_is_no_damage(tmp_path: Path) -> None:
         raise Exception("IO error: No space left on device: While appending to file")
     assert not isinstance(caught.value, StoreTorn)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_state_inspect_counts_no_torn_database_as_whole(sound: Path, tmp_path: Path) -> None:
+    for number in ("0", "1"):
+        shutil.copytree(sound, tmp_path / "shop" / "changelog" / number)
+    (tmp_path / "shop" / STAMP).write_bytes(msgspec.json.encode(Stamp("c", "changelog", "f")))
+    overwrite(largest(tmp_path / "shop" / "changelog" / "1", "*.sst"))
+    whole, torn = groups(tmp_path)[0].partitions
+    assert (whole.trouble, whole.entries) == ("", {"rows": ROWS + 1})
+    assert "checksum" in torn.trouble
+    assert torn.entries == {}
