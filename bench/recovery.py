@@ -25,12 +25,13 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.brokers import running
-from bench.job import Job
+from bench.job import CATALOGUE, Job, comparable
 from bench.load import LoadError, events, partition_of
 from bench.measure import Moment, moment, peak_mb
+from schemas.loading import load
 from schemas.sources import Incoming
 from schemas.topics import Role
-from streams.app import Worker, build
+from streams.app import build
 from streams.cluster import Cluster, prepare
 from streams.config import Settings
 from streams.emit import Writer, producer
@@ -127,10 +128,7 @@ def main(rows: int, partitions: int, broker: str, count: int, lives: int, cache:
 
 def _lives(cache: Path, count: int, lives: int) -> Dirty:
     """The rows of so many customers after so many records, each customer as busy as the others."""
-    catalogue = Job("", "", "", 0, 1).loaded()
-    catalogue = msgspec.structs.replace(
-        catalogue, sources=tuple(msgspec.structs.replace(one, topic=one.topic[1:]) for one in catalogue.sources)
-    )
+    catalogue = comparable(load(CATALOGUE))
     part = Partition(plan.build(catalogue), keyed=False)
     given = events(catalogue, cache, count, lives, 0.0)
     for start in range(0, count, RUN):
@@ -158,12 +156,12 @@ async def _fill(job: Job, dirty: Dirty, rows: int) -> None:
 async def _fill_partition(
     sender: AIOKafkaProducer, cluster: Cluster, partition: int, numbers: list[int], dirty: Dirty
 ) -> None:
-    catalogue = Job("", "", "", 0, 1).loaded()
-    clock = Partition(plan.build(catalogue), partition, cluster.partitions).clock_state()
+    built = plan.build(comparable(load(CATALOGUE)))
+    clock = Partition(built, partition, cluster.partitions).clock_state()
     marker = Marker(
         positions={},
         clock=clock,
-        fingerprint=plan.build(catalogue).fingerprint,
+        fingerprint=built.fingerprint,
         cluster=cluster.id,
         topics=dict(cluster.topic_ids),
         partitions=cluster.partitions,
@@ -219,7 +217,7 @@ async def measure(job: Job) -> Started:
     await worker.start()
     end = moment()
     rows = sum(len(part.arena) for part in worker.partitions.values())
-    read = _read(worker)
+    read = worker.counters.recovery.records
     await worker.stop()
     return Started(
         rows=rows,
@@ -232,10 +230,6 @@ async def measure(job: Job) -> Started:
         peak_mb=peak_mb(),
         disk_bytes=sum(_sizes(Path(job.directory))),
     )
-
-
-def _read(worker: Worker) -> int:
-    return 0
 
 
 def _sizes(directory: Path) -> Iterator[int]:
