@@ -23,7 +23,7 @@ from tests.integration.test_tables import kept, marker, opened, rows
 pytestmark = pytest.mark.anyio
 
 PARTITIONS = 4
-SESSION_S = 2.0
+SESSION_S = 6.0  # the embedded broker has 2 at most; less is too short for a busy machine
 NOTHING = Marker({}, {}, "", "", {}, 0, {})
 
 
@@ -37,11 +37,12 @@ def ends(records: list[Sent]) -> dict[int, dict[str, int]]:
 
 
 def stands(worker: Worker, wanted: dict[int, dict[str, int]]) -> bool:
-    """Whether the worker stands by for two partitions, with all in their stores that came of those records."""
+    """Whether the worker stands by for what it has not, with all in the stores that came of those records."""
     worker.check()
     standing = worker._tables._standing
     stores = {number: store.marker.positions for number, store in standing.items() if store.marker is not None}
-    return len(stores) == 2 and all(positions == wanted[number] for number, positions in stores.items())
+    left = PARTITIONS - len(worker.partitions)
+    return 0 < left == len(stores) and all(positions == wanted[number] for number, positions in stores.items())
 
 
 @pytest.mark.parametrize("where", ["bench", "kafka_bench"])
