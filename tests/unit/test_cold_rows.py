@@ -275,3 +275,65 @@ def test_frames_are_given_again_and_rows_move_to_the_first_ones() -> None:
     frames.shrink(3)
     assert frames.owner.tolist() == [10, 12, 13]
     assert NOBODY not in frames.owner
+
+
+def test_p5_a_worker_that_begins_with_its_rows_on_disk_wakes_those_that_slept(plan: Plan) -> None:
+    shelf, late = Shelf(), MIDNIGHT + 10 * DAY
+    whole, part = Partition(plan, keyed=False), small(plan, shelf)
+    for one in (whole, part):
+        one.feed(looks(range(20)))
+        one.freeze("look", MIDNIGHT + 60_000)
+        one.advance(late)
+        one.thaw("look")
+        shelf_of = Shelf() if one is whole else shelf
+        flush(one, shelf_of)
+    again = small(plan, shelf)
+    again.load(list(shelf.rows), list(shelf.rows.values()))
+    again.restore({}, part.clock_state())
+    assert again.sleeps
+    found = [ids(one.wake()) for one in (whole, again) if one.sleeps]
+    while again.sleeps:
+        found[-1] += ids(again.wake())
+    for one, said in zip((whole, again), found, strict=True):
+        said += ids(one.advance(late))
+    assert sorted(found[0]) == sorted(found[1])
+    assert len(found[0]) == 40
+
+
+def test_after_a_restart_those_of_whom_nothing_was_written_are_not_counted(plan: Plan) -> None:
+    shelf = Shelf()
+    part = small(plan, shelf)
+    part.feed(looks(range(4)))
+    flush(part, shelf)
+    part.arena.slot("nobody")
+    part.arena.index()
+    part.arena.count_new(4, part._empty_codes)
+    again = small(plan, shelf)
+    again.load(list(shelf.rows), list(shelf.rows.values()))
+    again.restore({}, part.clock_state())
+    assert again.overview().customers == 4
+    assert again.overview().tags == {"regular": {"false": 0, "true": 4}, "keen": {"false": 4, "true": 0}}
+
+
+def test_times_since_of_customers_on_disk_are_counted_too() -> None:
+    aged = build(
+        loads(
+            TEXT.replace(
+                "tags:", "  idle: {source: look, since: last}\ntags:\n  lately: {quantiles: {of: idle, levels: 2}}"
+            )
+        )
+    )
+    shelf = Shelf()
+    whole, part = Partition(aged, keyed=False), small(aged, shelf)
+    for first in range(0, 60, 5):
+        whole.feed(looks(range(first, first + 5), first))
+        part.feed(looks(range(first, first + 5), first))
+        flush(part, shelf)
+    assert part.arena.rows == ROOM
+    again = small(aged, shelf)
+    again.load(list(shelf.rows), list(shelf.rows.values()))
+    again.restore({}, part.clock_state())
+    expected = whole.census.counts("lately", MIDNIGHT + DAY)
+    assert expected.sum() == 60
+    for one in (part, again):
+        assert (one.census.counts("lately", MIDNIGHT + DAY) == expected).all()
