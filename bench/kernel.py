@@ -64,20 +64,20 @@ def measure(catalogue: Catalogue, events: list[Event]) -> Stages:
     return msgspec.structs.replace(found, live_kernel_us=_live(built, events, watch))
 
 
-class _Live(Partition):
+class Live(Partition):
     """A partition whose records come at 10,000 a second from the moment `hurry` is set; before, at their own times."""
 
     hurry = False
-    _reached_us = 0
+    reached_us = 0
 
     def _batch(self, piece: Piece) -> Batch:
         batch = super()._batch(piece)
         if self.hurry:
-            steps = self._reached_us + LIVE_EVERY_US * np.arange(len(batch.time))
-            self._reached_us = int(steps[-1]) + LIVE_EVERY_US
+            steps = self.reached_us + LIVE_EVERY_US * np.arange(len(batch.time))
+            self.reached_us = int(steps[-1]) + LIVE_EVERY_US
             batch.time[:] = steps // 1_000
         else:
-            self._reached_us = max(self._reached_us, int(batch.time.max()) * 1_000)
+            self.reached_us = max(self.reached_us, int(batch.time.max()) * 1_000)
         return batch
 
 
@@ -86,7 +86,7 @@ def _live(built: plan.Plan, events: list[Event], watch: Stopwatch) -> float:
 
     In a year of few events a customer most of the kernel's work is time that passes; here it is the events.
     """
-    part = _Live(built)
+    part = Live(built)
     last = len(events) - len(events) // 3
     for start in (*range(0, last, RUN), last):
         part.hurry = start == last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from concurrent.futures import Executor
 
@@ -15,8 +16,10 @@ from streams.emit import Emitter, Outlet
 from streams.engine.plan import Plan
 from streams.processor import Partition
 from streams.reaching import Reaching
+from streams.residence import Cold, rows_within
 from streams.resuming import Resumed
 from streams.store import LABELS, TRIGGERS
+from streams.tables import Tables
 from streams.task import Task
 
 
@@ -41,11 +44,23 @@ class Beginning:
         self._settings, self._plan, self._cluster = settings, plan, cluster
         self._outlet, self._counters, self._engine = outlet, counters, engine
 
-    def task(self, number: int, resumed: Resumed) -> Task:
-        """The task of a partition."""
+    def rows_each(self, partitions: int) -> int:
+        """How many rows each of so many partitions may have in memory, if there is a limit."""
+        return rows_within(self._settings.arena_bytes, self._plan.width, partitions)
+
+    def task(self, number: int, resumed: Resumed, rows: int, tables: Tables) -> Task:
+        """The task of a partition.
+
+        Parameters
+        ----------
+        rows
+            How many of its rows may be in memory, if there is a limit; the others are in `tables`.
+        """
         catalogue, recovered, behind = self._plan.catalogue, resumed.state, resumed.behind
         marker = recovered.marker
-        part = Partition(self._plan, partition=number, partitions=self._cluster.partitions)
+        read, done = functools.partial(tables.some_rows, number), self._counters.cold
+        cold = Cold(read, rows, done, functools.partial(tables.condemn, number)) if self._settings.arena_bytes else None
+        part = Partition(self._plan, number, self._cluster.partitions, cold=cold)
         if marker is not None and marker.clock:
             part.restore_cuts(marker.clock)
             part.load(recovered.rows.customers, recovered.rows.rows)

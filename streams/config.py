@@ -102,6 +102,13 @@ class Settings(BaseSettings):
         description="State is written when about this much of a partition's changed.",
         json_schema_extra={"unit": "bytes"},
     )
+    arena_bytes: int = Field(
+        default=1_000_000_000,
+        ge=0,
+        description="How much memory customers' rows may take; the others are read from disk when they are needed. "
+        "0: all rows are kept in memory.",
+        json_schema_extra={"unit": "bytes"},
+    )
     fetch_wait_ms: int = Field(
         default=20,
         ge=1,
@@ -126,6 +133,13 @@ class Settings(BaseSettings):
         default="",
         description="A lasting name of this worker: its partitions wait for it over a restart (static membership).",
         json_schema_extra={"unit": "name"},
+    )
+    standbys: int = Field(
+        default=0,
+        ge=0,
+        le=3,
+        description="Other workers that keep a copy of a partition's state, so that one takes over in seconds.",
+        json_schema_extra={"unit": "workers"},
     )
     max_queued: int = Field(
         default=50_000,

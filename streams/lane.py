@@ -28,6 +28,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from yarl import URL
 
+from streams.bare import bare
 from streams.heard import Heard
 from streams.patience import patient
 from streams.places import EMBEDDED_SESSION_S as EMBEDDED_SESSION_S
@@ -87,7 +88,7 @@ class _Thread(Heard, driver.AIOKafkaConsumerThread):
 
     async def _fetch(self, active: set[TP], timeout: float) -> _Fetched:
         try:
-            records = await self._fetch_records(self._ensure_consumer(), active, timeout=timeout)
+            records = await self._fetch_records(bare(self._ensure_consumer()), active, timeout=timeout)
         except NoOffsetForPartitionError:
             # Of places just assigned aiokafka asks the group, which may know nothing yet; `place_at` says it at once.
             return _Fetched({}, {})
@@ -267,7 +268,8 @@ class _Schema(faust.Schema):  # type: ignore[type-arg]
 class Lane:
     """A Faust app that reads the sources in batches."""
 
-    def __init__(self, tuning: Tuning, positions: Positions, topics: Sequence[str]) -> None:
+    def __init__(self, tuning: Tuning, positions: Positions, topics: Sequence[str], standbys: int = 0) -> None:
+        """`standbys`: how many other members the group has stand by for each partition."""
         urls = [URL(f"aiokafka://{address.strip()}") for address in tuning.address.split(",")]
         session_s = tuning.session_s
         self.app = faust.App(
@@ -293,7 +295,8 @@ class Lane:
             producer_linger=0,
             TableManager=_NoTables,
         )
-        self.app.assignor.replicas = 0  # standbys=1 above picks Faust's assignor, which keeps partitions together
+        # table_standby_replicas=1 above picks Faust's assignor, which keeps partitions together.
+        self.app.assignor.replicas = standbys
         transport = _Transport(urls, self.app, loop=self.app.loop)
         transport.tuning, transport.positions = tuning, positions
         self.app.transport = transport
@@ -304,6 +307,10 @@ class Lane:
     def _consumer(self) -> _Consumer:
         consumer: Any = self.app.consumer
         return consumer  # type: ignore[no-any-return]
+
+    def standbys(self) -> frozenset[int]:
+        """The partitions that this worker stands by for, as the group dealt them out."""
+        return frozenset(place.partition for place in self.app.assignor.assigned_standbys())
 
     def received(self, batch: Batch) -> None:
         """Note that a batch has come out of the lane: only then may its place be at its end."""

@@ -188,9 +188,11 @@ class Task:
 
     def _work(self, inbox: list[_Received], ended: dict[str, bool]) -> list[Output]:
         """What a step does in the engine's thread."""
-        outputs = [self._following.turn()]
         for received in inbox:
             self.part.push(received.source, received.records)
+        if self.part.choked:
+            return []  # until a flush is through: it has been asked for
+        outputs = [self._following.turn()]
         for source, at_end in ended.items():
             # Nobody waits for a source that is frozen: what it brings is late anyhow.
             self.part.ended(source, at_end or source in self.part.frozen)
@@ -216,7 +218,7 @@ class Task:
 
     async def advance(self, to_ms: int, lane: Lane) -> None:
         """Let time pass where every source that flows is read to its end. To be called with `busy` held."""
-        if self._following.stalls:
+        if self._following.stalls or self.part.choked:
             return
         flowing = [source.name for source in self._sources if source.name not in self.part.frozen]
         if all(lane.at_end(self._places[name]) and not self._queued(name) for name in flowing):
@@ -290,7 +292,8 @@ class Task:
             self._counters.stands(
                 source.name, self.number, self.part.newest(source.name), self._watermark, done, self._clock()
             )
-        self._counters.holds(self.number, len(self.part.arena), self.part.arena.timers())
+        arena = self.part.arena
+        self._counters.holds(self.number, len(arena), arena.timers(), arena.rows, arena.row_bytes)
 
     @property
     def _watermark(self) -> int | None:
@@ -324,11 +327,12 @@ class Task:
         if self._flushing.locked():
             return False
         waited = now_s - self._flushed_at >= rule.interval_s
-        return (waited and self._dirty) or self._changed_since * self._row_bytes >= rule.bytes
+        return (waited and self._dirty) or self._changed_since * self._row_bytes >= rule.bytes or self.part.crowded
 
     @property
     def _dirty(self) -> bool:
-        return bool(self._changed_since) or self.part.positions() != self._flushed_positions
+        moved = self.part.positions() != self._flushed_positions
+        return bool(self._changed_since) or moved or self.part.crowded
 
     def _snapshot(self) -> _State:
         """The partition's state as it is now."""
@@ -364,6 +368,9 @@ class Task:
             await tables.flush(self.number, Rows(dirty.customers, dirty.rows), published, kept)
             if self._emitter.whole:
                 self._published(pages)
+            if await self._in_engine(self.part.written):
+                self.more = True
+                self.arrived.set()
             if dirty.rows:
                 self._row_bytes = max(1, sum(map(len, dirty.rows)) // len(dirty.rows))
             self._torn = False

@@ -12,7 +12,7 @@ import xxhash
 from schemas.learning import ModelSnapshot, Question
 from schemas.records import Change, CustomerTags, LateEvent
 from schemas.sources import Incoming
-from streams.engine.layout import MISSING, NEVER, NOW
+from streams.engine.layout import NEVER
 from streams.engine.plan import Plan, build
 from streams.output import Output
 from streams.processor import Partition
@@ -176,7 +176,7 @@ class Heard:
 def due_of(part: Partition) -> dict[str, int | None]:
     """When each customer's next timer fires (ms); None where none does."""
     state = part.arena.state
-    known = [(name, slot) for name, slot in part.arena.slots.items() if state.rows[slot, NOW] != MISSING]
+    known = [(name, slot) for name, slot in part.arena.slots.items() if part.row(name) is not None]
     times = {name: int(state.due.time[slot]) for name, slot in known}
     return {name: None if time == NEVER else time for name, time in times.items()}
 
