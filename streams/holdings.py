@@ -101,7 +101,9 @@ def _partition(path: Path) -> PartitionHeld:
         stand = Stand(None, 0) if kept is None else stand_of(kept)
         counts = Counter(_prefixes(db))
     except NewerFormat as error:
-        return PartitionHeld(number, size, f"{path} was {error}: look at it with that version")
+        return PartitionHeld(
+            number, size, f"{path} was written by a newer livetags ({error}): look at it with that one"
+        )
     except Exception as error:
         return PartitionHeld(number, size, _damaged(path, error))
     finally:

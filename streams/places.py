@@ -22,12 +22,16 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Records of one fetch, in order: those at offsets `begin` to `end` (excluded); some offsets may hold none."""
+    """Records of one fetch, in order: those at offsets `begin` to `end` (excluded); some offsets may hold none.
+
+    `epoch` counts how often positions had been set when it was fetched.
+    """
 
     place: Place
     begin: int
     end: int
     records: Sequence[ConsumerRecord[bytes, bytes]]
+    epoch: int = 0
 
 
 class Tuning(msgspec.Struct, frozen=True):

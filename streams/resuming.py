@@ -74,6 +74,8 @@ async def _begin(tables: Tables, cluster: Cluster, recovered: dict[int, Recovere
     new = [number for number, one in recovered.items() if one.marker is None]
     topics = [cluster.named(role) for role in _CHANGES]
     ends = await ends_of(cluster.address, [TopicPartition(topic, number) for topic in topics for number in new])
+    of_sources = (topic.name for topic in cluster.topics if topic.role in (Role.SOURCE, Role.REKEYED))
+    sources = {name: cluster.topic_ids.get(name, "") for name in of_sources}
     for number in new:
         outputs = {topic: ends[TopicPartition(topic, number)] for topic in topics}
         marker = Marker(
@@ -81,7 +83,7 @@ async def _begin(tables: Tables, cluster: Cluster, recovered: dict[int, Recovere
             clock={},
             fingerprint=fingerprint,
             cluster=cluster.id,
-            topics={},
+            topics=sources,
             partitions=cluster.partitions,
             outputs=outputs,
         )

@@ -40,7 +40,7 @@ class NewerFormat(Exception):
     """State that a newer livetags wrote."""
 
     def __init__(self, found: int) -> None:
-        super().__init__(f"written by a newer livetags (state format {found}, this one reads up to {STATE_FORMAT})")
+        super().__init__(f"state format {found}, this one reads up to {STATE_FORMAT}")
 
 
 class Marker(msgspec.Struct, frozen=True):

@@ -215,7 +215,8 @@ class Tables:
 
     def _newer(self, where: str, error: NewerFormat) -> StateRefused:
         return StateRefused(
-            f"the state in {where} was {error}. Run that version, or compute the state anew with: {self._rebuild}"
+            f"the state in {where} was written by a newer livetags ({error}). Run that version, or compute the state "
+            f"anew with: {self._rebuild}"
         )
 
     def _check(self, number: int, marker: Marker) -> None:
