@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import logging
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -287,7 +286,7 @@ class Lane:
             store="memory://",
             autodiscover=False,
             web_enabled=False,
-            canonical_url=_url_of(tuning.member_id),
+            canonical_url=tuning.url,
             topic_allow_declare=False,
             topic_disable_leader=True,
             table_standby_replicas=1,
@@ -388,15 +387,6 @@ class Lane:
             await call()
 
         self.app.on_partitions_revoked.connect(revoked, weak=False)
-
-
-def _url_of(member_id: str) -> str:
-    """What Faust's assignor knows a member by: nothing is served there.
-
-    A static member that is back gets its old assignment, made out to its URL of then: so that has to last as it does.
-    """
-    host = uuid.uuid5(uuid.NAMESPACE_OID, member_id) if member_id else uuid.uuid4()
-    return f"http://{host.hex}:80"
 
 
 def quiet() -> None:
