@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import logging
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -149,6 +148,7 @@ class _Consumer(driver.Consumer):
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         self._begins: dict[TP, int] = {}
+        self.epoch = 0
         self.received: dict[TP, int] = {}
         self.placed: dict[TP, int] = {}
         return _Thread(self, loop=self.loop, beacon=self.beacon)
@@ -157,7 +157,7 @@ class _Consumer(driver.Consumer):
         """One message per place and fetch; a batch overtaken by a rebalance is dropped, as positions are set again."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
-        generation, active = self.app.consumer_generation_id, self._get_active_partitions()
+        drawn, active = self._drawn, self._get_active_partitions()
         if not active:
             await self.sleep(IDLE_S)
             return
@@ -165,19 +165,26 @@ class _Consumer(driver.Consumer):
         for place, records in fetched.records.items():
             if self.should_stop or not self.flow_active:
                 return
-            if generation != self.app.consumer_generation_id:
+            if drawn != self._drawn:
                 await self.perform_seek()
                 return
             end = fetched.positions.get(place, records[-1].offset + 1)
-            batch = Batch(Place(place.topic, place.partition), self._begins.get(place, records[0].offset), end, records)
-            self._begins[place] = end
-            yield place, self._to_message(place, batch)
+            yield place, self._batch(place, self._begins.get(place, records[0].offset), end, records)
         # Ends of transactions, and what is left of aborted ones, take offsets and bring no records.
         for place in fetched.positions.keys() - fetched.records.keys():
             begin, end = self._begins.get(place), fetched.positions[place]
-            if begin is not None and begin < end and generation == self.app.consumer_generation_id:
-                self._begins[place] = end
-                yield place, self._to_message(place, Batch(Place(place.topic, place.partition), begin, end, ()))
+            if begin is not None and begin < end and drawn == self._drawn:
+                yield place, self._batch(place, begin, end, ())
+
+    @property
+    def _drawn(self) -> tuple[int, int]:
+        """Changes whenever partitions are dealt out, also where the group does so under the generation it had."""
+        return self.app.consumer_generation_id, self.epoch
+
+    def _batch(self, place: TP, begin: int, end: int, records: Sequence[Any]) -> Any:
+        """A message with those records; the place's next batch begins at their end."""
+        self._begins[place] = end
+        return self._to_message(place, Batch(Place(place.topic, place.partition), begin, end, records, self.epoch))
 
     def _to_message(self, tp: TP, batch: Batch) -> Any:
         last = batch.records[-1] if batch.records else None
@@ -198,6 +205,7 @@ class _Consumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """Read on from the positions of the state."""
         transport: Any = self.transport
+        self.epoch += 1
         self._thread.heard_s = time.monotonic()  # the group just told what is ours
         assigned = {TP(*place) for place in self.assignment()}
         wanted = await transport.positions(
@@ -208,6 +216,7 @@ class _Consumer(driver.Consumer):
             {place: offset for place, offset in offsets.items() if place in assigned}
         )
         self.received, self.placed = dict(self._begins), dict(self._begins)
+        self.epoch += 1
         self._read_offset.clear()
 
     def verify_event_path(self, now: float, tp: TP) -> None:
@@ -279,7 +288,7 @@ class Lane:
             store="memory://",
             autodiscover=False,
             web_enabled=False,
-            canonical_url=_url_of(tuning.member_id),
+            canonical_url=tuning.url,
             topic_allow_declare=False,
             topic_disable_leader=True,
             table_standby_replicas=1,
@@ -315,6 +324,10 @@ class Lane:
     def received(self, batch: Batch) -> None:
         """Note that a batch has come out of the lane: only then may its place be at its end."""
         self._consumer.received[TP(batch.place.topic, batch.place.partition)] = batch.end
+
+    def current(self, batch: Batch) -> bool:
+        """Whether a batch was fetched since positions were set last; one from before is read again."""
+        return batch.epoch == self._consumer.epoch
 
     def placed(self, place: Place) -> int | None:
         """Where reading began after the latest assignment: later than was wanted where records had expired."""
@@ -381,15 +394,6 @@ class Lane:
             await call()
 
         self.app.on_partitions_revoked.connect(revoked, weak=False)
-
-
-def _url_of(member_id: str) -> str:
-    """What Faust's assignor knows a member by: nothing is served there.
-
-    A static member that is back gets its old assignment, made out to its URL of then: so that has to last as it does.
-    """
-    host = uuid.uuid5(uuid.NAMESPACE_OID, member_id) if member_id else uuid.uuid4()
-    return f"http://{host.hex}:80"
 
 
 def quiet() -> None:
