@@ -268,7 +268,9 @@ class Trainer:
         shown = kept.shown[self.choosing.place]
         for found in self.watch.settled(label, loss(shown, label), settled_at):
             self._drifted(found)
-        self.learner.learn(self._teaching(kept), label)
+        said = self.learner.learn(self._teaching(kept), label)
+        for judge, logit in zip(self.judges.values(), said, strict=True):
+            judge.reliability.update(logit, label)
         self.counters.learned += 1
         self._schedule.learned_at = max(self._schedule.learned_at, settled_at)
         self._schedule.news = True
