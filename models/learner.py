@@ -15,7 +15,7 @@ import numpy as np
 from river import compose, linear_model, optim, preprocessing
 from river.utils import VectorDict
 
-from models.snapshot import PRODUCT_SCALE
+from models.snapshot import product_scale
 from models.state import LearnerState, RegressionState
 from schemas.catalogue import Cross
 from schemas.learning import CROSS_LIMIT, Pipeline
@@ -74,6 +74,7 @@ class Learner:
         self._scaler = preprocessing.StandardScaler()
         # All weights from the start, in one order: a restored learner then adds up in the same order.
         self._pairs = [(cross.first, cross.second) for cross in crosses]
+        self._scale = product_scale(len(features), len(crosses))
         self._firsts = np.array([features.index(cross.first) for cross in crosses], dtype=np.int64)
         self._seconds = np.array([features.index(cross.second) for cross in crosses], dtype=np.int64)
         self._linear, self._crossed = _regression(features, prior), _regression([*features, *self._pairs], prior)
@@ -110,7 +111,7 @@ class Learner:
         if self.crosses:
             # In arrays: one by one, as many products as features allow would take most of a trainer's time.
             values = np.array([scaled.get(name, math.nan) for name in self.features])
-            held = np.clip(values[self._firsts] * values[self._seconds], -CROSS_LIMIT, CROSS_LIMIT) * PRODUCT_SCALE
+            held = np.clip(values[self._firsts] * values[self._seconds], -CROSS_LIMIT, CROSS_LIMIT) * self._scale
             products = zip(self._pairs, held.tolist(), strict=True)
             if len(scaled) < len(self.features):
                 products = ((pair, value) for pair, value in products if value == value)  # type: ignore[assignment]
@@ -130,7 +131,7 @@ class Learner:
         if pipeline is Pipeline.LINEAR:
             return list(self._linear._weights.to_dict().values())
         found, features = list(self._crossed._weights.to_dict().values()), len(self.features)
-        return found[:features] + [PRODUCT_SCALE * weight for weight in found[features:]]
+        return found[:features] + [self._scale * weight for weight in found[features:]]
 
     def mean(self, feature: str) -> float:
         """Mean of a feature's inputs; 0 before any."""

@@ -68,7 +68,7 @@ def run() -> Run:
 
 
 def test_the_crossed_model_ranks_nearly_as_well_as_the_truth_and_the_linear_one_does_not(run: Run) -> None:
-    print('A', run.auc(1,60),run.truth(60),run.auc(1,120),run.auc(0,120),run.truth(120))
+    print("A", run.auc(1, 60), run.truth(60), run.auc(1, 120), run.auc(0, 120), run.truth(120))
     assert run.auc(1, since=120) > run.truth(since=120) - 0.015
     assert run.auc(0, since=120) < run.truth(since=120) - 0.03
 
@@ -99,7 +99,7 @@ def test_by_hand_only_the_evidence_grows_and_nothing_is_promoted() -> None:
 def test_what_is_shown_is_calibrated(run: Run) -> None:
     later = run.later(120)
     slope = fitted([(run.said[one.question.id][3], one.label) for one in later])
-    print('S', slope, run.trainer.judges[Pipeline.CROSSED].reliability.state())
+    print("S", slope, run.trainer.judges[Pipeline.CROSSED].reliability.state())
     assert slope == pytest.approx(1.0, abs=0.15)
     assert run.in_large(100, 180) == pytest.approx(1.0, abs=0.15)
     weeks = [week.crossed for _, week in run.trainer.weeks.all() if week.crossed.answers]
