@@ -198,9 +198,9 @@ CASES: dict[str, tuple[tuple[int, int, str, str, str], ...]] = {
         (35, 82, "refesh", "a target has no setting 'refesh'", "Did you mean 'refresh'?"),
     ),
     "crosses": (
-        (15, 31, "count", "'count' and 'spent' stand here twice", "each once"),
-        (15, 47, "spent", "there is no feature 'idle' in the target's features", "one of spent, count"),
-        (15, 62, "count", "1 features are no pair", "two features, [a, b]; [a, a] squares one"),
+        (15, 31, "[count, spent]", "'count' and 'spent' stand here twice", "each once"),
+        (15, 47, "[spent, idle]", "there is no feature 'idle' in the target's features", "one of spent, count"),
+        (15, 62, "[count]", "1 features are no pair", "two features, [a, b]; [a, a] squares one"),
         (15, 71, "count", "this is the text 'count'", "two features, [a, b]"),
         (16, 27, "1", "this is the number 1", "a whole number from 2 to 1000000"),
         (16, 41, "perhaps", "this is the text 'perhaps'", "true or false"),

@@ -143,10 +143,10 @@ def test_the_report_tells_of_both_models_weeks_and_series_and_goes_through_json(
     assert sum(week.asked for week in found.weeks) == one.counters.questions
     assert sum(week.models[Pipeline.LINEAR].answers for week in found.weeks if week.models) == one.counters.learned
     assert found.weeks[0].week == iso(START - 2 * DAY)  # 2025-01-01 was a Wednesday
-    raw = found.models[0].raw
+    shown = found.models[0].shown
     losses = [(q.log_loss, q.answers) for week in found.weeks for q in week.models.values()][::2]
     total = sum(loss * count for loss, count in losses if loss is not None)
-    assert total / one.counters.learned == pytest.approx(raw.log_loss, rel=1e-9)
+    assert total / one.counters.learned == pytest.approx(shown.log_loss, rel=1e-9)
     assert len(found.watched) == 2 + 2 * 6
     assert [len(standing.crosses) for standing in found.models] == [0, 4]
 
