@@ -269,17 +269,19 @@ def _named(segment: Segment) -> Iterator[str]:
 
 
 def _targets(catalogue: Catalogue) -> Table:
-    table = _table("Targets", "name", "outcome", "asked", "features", "second model")
+    table = _table("Targets", "name", "outcome", "asked", "features and second model")
     for target in catalogue.targets:
         every = f"every {format_duration(target.example_every_ms)}"
-        table.add_row(*map(Text, (target.name, _outcome(target), every, ", ".join(target.features), _second(target))))
+        table.add_row(
+            *map(Text, (target.name, _outcome(target), every, f"{', '.join(target.features)}; {_second(target)}"))
+        )
     return table
 
 
 def _second(target: Target) -> str:
     wanted = target.promotion
     when = f"at evidence {wanted.evidence:g}" if wanted.automatic else "by hand"
-    return f"{len(target.crosses)} products besides; promoted {when}"
+    return f"{len(target.crosses)} products; promoted {when}"
 
 
 def _outcome(target: Target) -> str:
