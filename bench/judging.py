@@ -139,7 +139,8 @@ def drift_told(said: Said, target: Target) -> str:
     """After how many examples each of the two changes was told; the base rate's settle a horizon later."""
     found = []
     for series in (Series.BASE_RATE, Series.MEAN):
-        told = [e.drift for e in said.events if e.what is Happening.DRIFTED and e.drift and e.drift.series is series]
+        drifts = (event.drift for event in said.events if event.what is Happening.DRIFTED)
+        told = [one for one in drifts if one is not None and one.series is series]
         since = YEAR_START_MS + CHANGE - 2 * DAY
         after = [
             one for one in told if parse_iso(one.began, UTC) >= since and (one.feature in ("", SPOILED[target.name]))
