@@ -23,6 +23,7 @@ from typing import Final
 import msgspec
 
 MOST_TERMS: Final = 200_000
+ENOUGH: Final = 1e-17
 PERIOD_DAYS: Final = 30.0
 """Future value is discounted in steps of this."""
 YEAR_DAYS: Final = 365.0
@@ -65,8 +66,18 @@ def alive(again: float, last: float, age: float, r: float, alpha: float, a: floa
     return 1.0 / (1.0 + math.exp(odds)) if odds < 700.0 else 0.0
 
 
-def expected_while_alive(again: float, age: float, ahead: float, r: float, alpha: float, a: float, b: float) -> float:
-    """The purchases to expect of who still comes, from now until `ahead`; other arguments as of `alive`.
+def expected(
+    comes: float, again: float, age: float, ahead: float, discount: float, r: float, alpha: float, a: float, b: float
+) -> float:
+    """The purchases to expect from now until `ahead`, later ones counting less.
+
+    Parameters
+    ----------
+    comes
+        The probability that the customer still comes (`alive`); other arguments as there.
+    discount
+        By which share a purchase counts less a year later. Where it is above zero times are in days, and every 30 days
+        count as of their end.
 
     Notes
     -----
@@ -75,28 +86,24 @@ def expected_while_alive(again: float, age: float, ahead: float, r: float, alpha
     With C = a + b + again - 1 and z = ahead / (alpha + age + ahead) it is C (1 - (1 - z)^(a-1)) / (a - 1) less
     (1 - z)^(a-1) times the sum over n >= 1 of (a)_(n-1) (a+b-1-r)_n / (C+1)_(n-1) z^n / n!.
     """
-    share = ahead / (alpha + age + ahead)
     power, upper, lower = a - 1.0, a + b - 1.0 - r, a + b + again - 1.0
-    logarithm = math.log1p(-share)
-    head = -logarithm if power == 0.0 else -math.expm1(power * logarithm) / power
-    term = upper * share
-    total = term
-    for n in range(1, MOST_TERMS):
-        term *= (power + n) * (upper + n) / ((lower + n) * (n + 1.0)) * share
-        total += term
-        if abs(term) <= 1e-17 * abs(total) and n > -upper:
-            break
-    return max(0.0, lower * head - math.exp(power * logarithm) * total)
-
-
-def expected(
-    again: float, last: float, age: float, ahead: float, r: float, alpha: float, a: float, b: float
-) -> float:  # fmt: skip
-    """The purchases to expect from now until `ahead`; arguments as of `alive`."""
-    if ahead <= 0.0:
-        return 0.0
-    comes = alive(again, last, age, r, alpha, a, b)
-    return comes * expected_while_alive(again, age, ahead, r, alpha, a, b) if comes > 0.0 else 0.0
+    found, before, until = 0.0, 0.0, 0.0
+    while until < ahead and comes > 0.0:
+        until = min(ahead, until + PERIOD_DAYS) if discount > 0.0 else ahead
+        share = until / (alpha + age + until)
+        logarithm = math.log1p(-share)
+        head = -logarithm if power == 0.0 else -math.expm1(power * logarithm) / power
+        term = upper * share
+        total = term
+        for n in range(1, MOST_TERMS):
+            term *= (power + n) * (upper + n) / ((lower + n) * (n + 1.0)) * share
+            total += term
+            if abs(term) <= ENOUGH * abs(total) and n > -upper:
+                break
+        made = max(0.0, lower * head - math.exp(power * logarithm) * total)
+        found += (made - before) * math.exp(-math.log1p(discount) * until / YEAR_DAYS) if discount > 0.0 else made
+        before = made
+    return comes * found
 
 
 def spend(purchases: float, total: float, p: float, q: float, v: float) -> float:
@@ -112,24 +119,3 @@ def spend(purchases: float, total: float, p: float, q: float, v: float) -> float
     Equation 5 of the note: the customer's own mean, drawn towards everybody's the more the fewer purchases it rests on.
     """
     return p * (v + total) / (p * purchases + q - 1.0)
-
-
-def discounted(
-    again: float, last: float, age: float, ahead: float, discount: float, r: float, alpha: float, a: float, b: float
-) -> float:  # fmt: skip
-    """The purchases to expect from now until `ahead`, later ones counting less; times in days.
-
-    Parameters
-    ----------
-    discount
-        By which share a purchase counts less a year later; each step of 30 days counts as of its end.
-    """
-    if discount <= 0.0:
-        return expected(again, last, age, ahead, r, alpha, a, b)
-    total, before, done = 0.0, 0.0, 0.0
-    while done < ahead:
-        done = min(ahead, done + PERIOD_DAYS)
-        until = expected(again, last, age, done, r, alpha, a, b)
-        total += (until - before) * math.exp(-math.log1p(discount) * done / YEAR_DAYS)
-        before = until
-    return total

@@ -18,6 +18,7 @@ from scipy import optimize, special
 from models.lifetime import BgNbd, GammaGamma
 
 Doubles = NDArray[np.float64]
+Surface = Callable[[Doubles], tuple[float, Doubles]]
 
 SMALLEST, LARGEST = -9.2, 9.2
 """Logarithms of parameters stay between these, times and amounts being measured by their means."""
@@ -90,7 +91,9 @@ def gamma_gamma_likelihood(seen: Amounts, model: GammaGamma) -> float:
     return -_gamma_gamma(seen, np.log([model.p, model.q, model.v]))[0]
 
 
-def _climb(surface: Callable[[Doubles], tuple[float, Doubles]], start: Doubles, bounds: list[tuple[float, float]]) -> Doubles:
+def _climb(
+    surface: Callable[[Doubles], tuple[float, Doubles]], start: Doubles, bounds: list[tuple[float, float]]
+) -> Doubles:
     """Where a surface is lowest; it gives its height and its slope."""
     found = optimize.minimize(
         surface, start, jac=True, bounds=bounds, method="L-BFGS-B",
@@ -124,9 +127,7 @@ class _BgNbdSurface:
         gone = weight * np.exp(leaves - either)
         here = weight - gone
 
-        per_count = (
-            special.gammaln(r + counts) + special.gammaln(b + counts) - special.gammaln(a + b + counts)
-        )
+        per_count = special.gammaln(r + counts) + special.gammaln(b + counts) - special.gammaln(a + b + counts)
         common = r * math.log(alpha) - special.gammaln(r) + special.gammaln(a + b) - special.gammaln(b)
         height = self._total * common + weights @ per_count + weight @ either
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 import msgspec
 
 from schemas.durations import DAY, Window
-from schemas.rules import Expr
+from schemas.rules import Expr, names_in
 
 
 class FieldKind(StrEnum):
@@ -32,7 +32,7 @@ class Aggregation(StrEnum):
 
     COUNT, SUM, MIN, MAX, MEAN, DAYS = "count", "sum", "min", "max", "mean", "days"
     DISTINCT, TOP, LAST, FIRST = "distinct", "top", "last", "first"
-    SINCE_LAST, SINCE_FIRST, COMPUTE = "since last", "since first", "compute"
+    SINCE_LAST, SINCE_FIRST, COMPUTE, LIFETIME = "since last", "since first", "compute", "lifetime"
 
 
 class TagKind(StrEnum):
@@ -82,8 +82,70 @@ class Source(msgspec.Struct, frozen=True):
         return next(field for field in self.fields if field.name == name)
 
 
+class Gives(StrEnum):
+    """What a lifetime model says of a customer."""
+
+    ALIVE, TRANSACTIONS, VALUE = "alive", "transactions", "value"
+
+
+class Lifetime(msgspec.Struct, frozen=True):
+    """A model of how long customers come, how often, and for how much (`models.lifetime`).
+
+    Attributes
+    ----------
+    frequency, last, first
+        The features that count a customer's purchases and say how long ago the last and the first one was.
+    value
+        The feature that adds up their amounts; None where they have none.
+    refresh_ms
+        Parameters are looked at this often, at multiples of it in local time.
+    least
+        Customers it takes to have parameters.
+    tolerance
+        Parameters move only when one of them is off by more than this share of itself.
+    """
+
+    name: str
+    title: dict[str, str]
+    frequency: str
+    last: str
+    first: str
+    value: str | None
+    refresh_ms: int
+    least: int = 100
+    tolerance: float = 0.02
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features it rests on."""
+        named = (self.frequency, self.last, self.first)
+        return named if self.value is None else (*named, self.value)
+
+
+class Outlook(msgspec.Struct, frozen=True):
+    """What a feature takes from a lifetime model.
+
+    Attributes
+    ----------
+    model
+        The model's name.
+    rests_on
+        The features that the model rests on.
+    within_ms
+        How far ahead it looks; 0 where it says what is now.
+    discount
+        By which share what comes a year later counts less.
+    """
+
+    model: str
+    gives: Gives
+    rests_on: tuple[str, ...]
+    within_ms: int = 0
+    discount: float = 0.0
+
+
 class Feature(msgspec.Struct, frozen=True):
-    """A number computed from a row. `window` None means ever; `sources` is empty for a computed one."""
+    """A number computed from a row. `window` None means ever; `sources` is empty for one made of other features."""
 
     name: str
     aggregation: Aggregation
@@ -96,6 +158,19 @@ class Feature(msgspec.Struct, frozen=True):
     compute: Expr | None = None
     values: tuple[str, ...] = ()
     decimals: int = 0
+    outlook: Outlook | None = None
+
+    @property
+    def rests_on(self) -> tuple[str, ...]:
+        """The features it is made of, in the order of their first appearance; none where records make it."""
+        if self.outlook is not None:
+            return self.outlook.rests_on
+        return tuple(dict.fromkeys(name.name for name in names_in(self.compute))) if self.compute is not None else ()
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether it is a double made of other features: such as a mean, no whole number even of money."""
+        return self.aggregation in (Aggregation.COMPUTE, Aggregation.LIFETIME)
 
 
 class When(msgspec.Struct, frozen=True, tag=True):
@@ -317,6 +392,7 @@ class Catalogue(msgspec.Struct, frozen=True):
     targets: tuple[Target, ...]
     triggers: tuple[Trigger, ...]
     tag_order: tuple[str, ...]
+    lifetimes: tuple[Lifetime, ...] = ()
 
     def source(self, name: str) -> Source:
         """The source of that name."""
@@ -325,6 +401,10 @@ class Catalogue(msgspec.Struct, frozen=True):
     def feature(self, name: str) -> Feature:
         """The feature of that name."""
         return next(feature for feature in self.features if feature.name == name)
+
+    def lifetime(self, name: str) -> Lifetime:
+        """The lifetime model of that name."""
+        return next(model for model in self.lifetimes if model.name == name)
 
     def tag(self, name: str) -> Tag:
         """The tag of that name."""

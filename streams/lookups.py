@@ -33,8 +33,8 @@ class Lookups:
         self._lock = threading.Lock()
         self.arena = Arena(plan)
         self._still = Standstill(plan)
-        self.sayer = Sayer(plan, self.arena, self._still)
         self.census = PartitionCensus(plan, self.arena)
+        self.sayer = Sayer(plan, self.arena, self._still, self.census.cuts)
         self._profiles = np.array([plan.rows.newest[one.name] for one in sources if one.profile], dtype=np.int64)
 
     def customer_tags(self, customer: str) -> CustomerTags | None:

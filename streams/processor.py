@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.learning import ModelSnapshot
-from schemas.population import CutPoints, Population
+from schemas.lifetime import Fit
+from schemas.records import Cause
 from schemas.sources import MISSING, Bad, Incoming, Reason
 from streams.asking import Asker
 from streams.columns import columns_of
@@ -24,6 +25,7 @@ from streams.engine.plan import Plan
 from streams.engine.tables import no_models
 from streams.intake import Intake
 from streams.lookups import Lookups
+from streams.measures import Made, Part
 from streams.merge import Merge, Piece, as_given
 from streams.model_follower import take_in
 from streams.output import Dirty, Output, Rescored
@@ -62,7 +64,8 @@ class Partition(Lookups):
         self._advanced_ms, self._due_ms = MISSING, MISSING
         self._candidate = ""
         self._empty_codes = plan.rows.empty[plan.tables.rules["said"] + 1] >> 4
-        self.merger: Callable[[list[Population]], list[CutPoints]] | None = None  # where all customers are here
+        self.merger: Callable[[list[Part]], list[Made]] | None = None  # where all customers are here
+        self._recut_cause = 0
         self._models = no_models(plan.tables)
         self.models: dict[str, ModelSnapshot] = {}
         names = len(plan.tables.features) + len(catalogue.tags)
@@ -232,17 +235,18 @@ class Partition(Lookups):
         """Count the customers where a refresh of quantile tags is due."""
         for refresh in self.census.due(reached_ms):
             self._fire(refresh.at_ms, output, anchors)
-            found = self.census.populations(refresh, self.partition, self.partitions)
-            output.populations += found
-            for points in [] if self.merger is None else self.merger(found):
-                if self.adopt_cuts(points):
-                    self._recut(0, len(self.arena), f"{points.tag}/{points.version}", refresh.at_ms, output)
+            for found in self.census.counted(refresh, self.partition, self.partitions, self._still.since):
+                output.populations += found
+                for points in [] if self.merger is None else self.merger(found):
+                    if self.adopt_cuts(points):
+                        self._recut(0, len(self.arena), f"{points.name}/{points.version}", refresh.at_ms, output)
 
-    def adopt_cuts(self, points: CutPoints) -> bool:
-        """Measure by these cut-points; whether all customers are to be brought up to them (`recut`) before others."""
+    def adopt_cuts(self, points: Made) -> bool:
+        """Measure by these; whether all customers are to be brought up to them (`recut`) before others."""
         if not self.census.adopt(points):
             return False
-        self.sayer.measured(points.tag)
+        self._recut_cause = kernel.CAUSES.index(Cause.SCORE if isinstance(points, Fit) else Cause.CUT_POINT) + 1
+        self.sayer.measured(points)
         return True
 
     def recut(self, first: int, anchor: str, most: int = _TIMERS) -> Rescored:
@@ -254,7 +258,7 @@ class Partition(Lookups):
 
     def _recut(self, first: int, end: int, anchor: str, floor: int, output: Output) -> None:
         while first < end:
-            first = kernel.recut(self._still.tables, self.arena.state, self._out, first, end, floor)
+            first = kernel.recut(self._still.tables, self.arena.state, self._out, first, end, floor, self._recut_cause)
             self._drain(output, lambda _: [anchor])
         if end >= len(self.arena):
             self.census.settle()
@@ -362,8 +366,9 @@ class Partition(Lookups):
 
     def restore_cuts(self, clock_state: JSON) -> None:
         """Go on with the cut-points of a marker; before its rows are loaded."""
-        for tag in self.census.restore(clock_state):
-            self.sayer.measured(tag)
+        self.census.restore(clock_state)
+        for points in self.census.in_force():
+            self.sayer.measured(points)
 
     def restore(self, positions: dict[str, int], clock_state: JSON) -> None:
         """Go on from a marker; the rows are loaded already."""

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas import rules
-from schemas.catalogue import Aggregation, Catalogue, Feature, Quantiles, Score, Segment, Tag, Target
+from schemas.catalogue import Catalogue, Feature, Quantiles, Score, Segment, Tag, Target
 from schemas.durations import format_duration
 from schemas.loading import load
 from schemas.loading_tags import rests_on
@@ -157,7 +157,7 @@ def row_bytes(catalogue: Catalogue) -> int:
 def tiles(feature: Feature) -> str:
     """How the feature's window is cut, `30d = 30 x 1d`; `ever` where it has none."""
     if feature.window is None:
-        return "" if feature.aggregation is Aggregation.COMPUTE else "ever"
+        return "" if feature.is_derived else "ever"
     window = feature.window
     return f"{format_duration(window.length_ms)} = {window.tiles} x {format_duration(window.width_ms)}"
 
@@ -194,7 +194,7 @@ def base(catalogue: Catalogue, names: Iterable[str]) -> Base:
 
 
 def _beneath_feature(feature: Feature) -> list[str]:
-    return [name.name for name in rules.names_in(feature.compute)] if feature.compute is not None else []
+    return list(feature.rests_on)
 
 
 def _beneath_tag(tag: Tag, catalogue: Catalogue) -> list[str]:
@@ -227,8 +227,8 @@ def _features(catalogue: Catalogue) -> Table:
     table = _table("Features", "name", "how", "sources", "window = tiles", "unit")
     for feature in catalogue.features:
         how = feature.aggregation.value + (f" of {feature.field}" if feature.field else "")
-        if feature.aggregation is Aggregation.COMPUTE:
-            how += " from " + ", ".join(dict.fromkeys(_beneath_feature(feature)))
+        if feature.is_derived:
+            how += " from " + ", ".join(feature.rests_on)
         sources = feature.sources or base(catalogue, [feature.name]).sources
         row = (feature.name, how, ", ".join(sources), tiles(feature), feature.unit.value)
         table.add_row(*map(Text, row))

@@ -38,8 +38,8 @@ CHANGE: Final = np.dtype(
         ("because", "i8"),
     ]
 )
-_EVENT, _TIME, _LATE, _PROFILE, _SCORE, _CUT_POINT = (
-    CAUSES.index(c) + 1 for c in (Cause.EVENT, Cause.TIME, Cause.LATE, Cause.PROFILE, Cause.SCORE, Cause.CUT_POINT)
+_EVENT, _TIME, _LATE, _PROFILE, _SCORE = (
+    CAUSES.index(c) + 1 for c in (Cause.EVENT, Cause.TIME, Cause.LATE, Cause.PROFILE, Cause.SCORE)
 )
 
 
@@ -246,8 +246,8 @@ def rescore(tables: Tables, state: State, out: Out, first: int, end: int, floor:
 
 
 @compiled
-def recut(tables: Tables, state: State, out: Out, first: int, end: int, floor: int) -> int:
-    """Bring rows from slot `first` on up to the cut-points in force; as `rescore` in all else."""
+def recut(tables: Tables, state: State, out: Out, first: int, end: int, floor: int, cause: int) -> int:
+    """Bring rows from slot `first` on up to the cut-points and parameters in force; as `rescore` in all else."""
     for slot in range(first, end):
         now = state.rows[slot, NOW]
         if now != MISSING and _room(tables, out) and _sleeps(out, slot):
@@ -256,7 +256,7 @@ def recut(tables: Tables, state: State, out: Out, first: int, end: int, floor: i
             return slot
         out.desk.cuts.stale[0] = slot + 1
         if now != MISSING:
-            _look_again(tables, state, out, slot, max(now, floor), False, _CUT_POINT, 0)
+            _look_again(tables, state, out, slot, max(now, floor), False, cause, 0)
     return end
 
 
