@@ -22,7 +22,7 @@ from typing import Final
 
 import msgspec
 
-MOST_TERMS: Final = 200_000
+MOST_TERMS: Final = 400_000
 ENOUGH: Final = 1e-17
 PERIOD_DAYS: Final = 30.0
 """Future value is discounted in steps of this."""

@@ -22,8 +22,8 @@ Surface = Callable[[Doubles], tuple[float, Doubles]]
 
 SMALLEST, LARGEST = -9.2, 9.2
 """Logarithms of parameters stay between these, times and amounts being measured by their means."""
-MOST_R: Final = math.log(30.0)
-"""Customers whose rates differ less than this says are alike for all purposes, and predictions keep their digits."""
+MOST_R, MOST_A, MOST_B = math.log(20.0), math.log(20.0), math.log(1_000.0)
+"""Who differs less than these say is alike for all purposes; so far predictions keep nine digits."""
 LEAST_Q: Final = math.log(1.01)
 """At 1 the mean amount of all customers is no longer finite."""
 LEAST_REPEATERS: Final = 10
@@ -56,13 +56,20 @@ class Amounts(msgspec.Struct, frozen=True):
     weight: Doubles
 
 
-def fit_bg_nbd(seen: Histories) -> BgNbd | None:
-    """The likeliest BG/NBD model; None where fewer than `LEAST_REPEATERS` customers ever came again."""
+def fit_bg_nbd(seen: Histories, least_alpha: float = 0.0) -> BgNbd | None:
+    """The likeliest BG/NBD model; None where fewer than `LEAST_REPEATERS` customers ever came again.
+
+    Parameters
+    ----------
+    least_alpha
+        The smallest `alpha` that the times can tell: about how finely they are counted.
+    """
     if np.count_nonzero(seen.again > 0) < LEAST_REPEATERS or not seen.age.max(initial=0.0) > 0.0:
         return None
     unit = float(np.average(seen.age, weights=seen.weight))
     scaled = Histories(seen.again, seen.last / unit, seen.age / unit, seen.weight / seen.weight.sum())
-    bounds = [(SMALLEST, MOST_R), *[(SMALLEST, LARGEST)] * 3]
+    finest = max(SMALLEST, math.log(least_alpha / unit)) if least_alpha > 0.0 else SMALLEST
+    bounds = [(SMALLEST, MOST_R), (finest, LARGEST), (SMALLEST, MOST_A), (SMALLEST, MOST_B)]
     logs = _climb(_BgNbdSurface(scaled), np.zeros(4), bounds)
     r, alpha, a, b = np.exp(logs).tolist()
     return BgNbd(r, alpha * unit, a, b)

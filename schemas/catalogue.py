@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from schemas.durations import DAY, Window
+from schemas.durations import DAY, Window, format_duration
 from schemas.rules import Expr, names_in
 
 
@@ -99,8 +99,8 @@ class Lifetime(msgspec.Struct, frozen=True):
         The feature that adds up their amounts; None where they have none.
     refresh_ms
         Parameters are looked at this often, at multiples of it in local time.
-    least
-        Customers it takes to have parameters.
+    least, after_ms
+        Customers it takes to have parameters, and how long they have to be known on average.
     tolerance
         Parameters move only when one of them is off by more than this share of itself.
     """
@@ -113,7 +113,14 @@ class Lifetime(msgspec.Struct, frozen=True):
     value: str | None
     refresh_ms: int
     least: int = 100
+    after_ms: int = 30 * DAY
     tolerance: float = 0.02
+
+    @property
+    def waits(self) -> str:
+        """Why what rests on it can't be said yet."""
+        known = format_duration(self.after_ms)
+        return f"its lifetime model's first fit waits for {self.least:,} customers, known for {known} on average"
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ from typing import Final
 
 import msgspec
 
-from schemas.catalogue import Catalogue, Lifetime, Tag
+from schemas.catalogue import Catalogue, Lifetime, Segment, Tag
 from schemas.loading_tags import rests_on
+from schemas.rules import names_in
 
 FORMAT: Final = 1
 
@@ -99,16 +100,17 @@ def models_in_use(catalogue: Catalogue) -> dict[str, Lifetime]:
 
 def definition_of(catalogue: Catalogue, model: Lifetime) -> str:
     """16 hex digits that change when a lifetime model speaks of other purchases."""
-    plain = msgspec.structs.replace(model, title={}, refresh_ms=0, least=0, tolerance=0.0)
+    plain = msgspec.structs.replace(model, title={}, refresh_ms=0, least=0, after_ms=0, tolerance=0.0)
     features = [msgspec.structs.replace(catalogue.feature(name), title={}) for name in model.features]
     whole = (FORMAT, plain, features, catalogue.offset_ms, catalogue.currency)
     return hashlib.blake2b(msgspec.json.encode(whole), digest_size=8).hexdigest()
 
 
-def models_of(catalogue: Catalogue, tag: Tag) -> set[str]:
-    """The lifetime models whose features a tag names, directly or in a computed feature."""
+def models_of(catalogue: Catalogue, item: Tag | Segment) -> set[str]:
+    """The lifetime models whose features a tag or segment names, directly or in a computed feature."""
     features = {feature.name: feature for feature in catalogue.features}
-    found, waiting = set[str](), [name for name in rests_on(tag.rule) if name in features]
+    named = {name.name for name in names_in(item.rule)} if isinstance(item, Segment) else rests_on(item.rule)
+    found, waiting = set[str](), [name for name in named if name in features]
     while waiting:
         feature = features[waiting.pop()]
         if feature.outlook is not None:

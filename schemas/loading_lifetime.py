@@ -11,11 +11,12 @@ from schemas.durations import DAY, MINUTE
 from schemas.problems import listing, nearest
 
 A = Aggregation
-MODEL: Final = ("title", "about", "frequency", "last", "first", "value", "refresh", "least", "tolerance")
+MODEL: Final = ("title", "about", "frequency", "last", "first", "value", "refresh", "least", "after", "tolerance")
 OUTLOOK: Final = ("gives", "within", "discount")
 """What only a feature of a lifetime model has."""
 ALONE: Final = ("source", "where", "window", "tile")
 LEAST: Final = 100
+AFTER: Final = 30 * DAY
 FARTHEST: Final = 3_650 * DAY
 _UNITS: Final = {Gives.ALIVE: Unit.RATIO, Gives.TRANSACTIONS: Unit.RATIO, Gives.VALUE: Unit.MONEY}
 _EXAMPLE: Final = "{frequency: orders, last: since_order, first: since_first_order, value: spent}"
@@ -46,12 +47,16 @@ def _lifetime(name: str, node: Map, features: Mapping[str, Feature], broken: Seq
     refresh_ms = node.duration("refresh", DAY) or 0
     if refresh_ms < MINUTE:
         node.problem("refresh", "parameters can't be looked at so often", "a duration from 1m on, such as 1d")
+    after_ms = node.duration("after", AFTER) or 0
+    if after_ms < DAY:
+        node.problem("after", "customers known for so short tell nothing of a lifetime", "1d at least, such as 30d")
     least, tolerance = node.integer("least", LEAST, 20, 2**31), node.fraction("tolerance", 0.02)
     if frequency is None or last is None or first is None or ("value" in node and value is None):
         return None
     title = node.titles("title", name)
     amount = value.name if value is not None else None
-    return Lifetime(name, title, frequency.name, last.name, first.name, amount, refresh_ms, least, tolerance)
+    named = (frequency.name, last.name, first.name, amount)
+    return Lifetime(name, title, *named, refresh_ms, least, after_ms, tolerance)
 
 
 def _is_count(feature: Feature) -> bool:

@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.catalogue import Catalogue
+from schemas.durations import DAY
 from schemas.lifetime import Fit, Sample, definition_of, fit_key, models_in_use, sample_key
 from streams.engine.population import moved
 from streams.gathering import Follower, Kinds, Maker
 
+LEAST_ALPHA = 0.5
+"""Days are counted, so that nothing finer can be told."""
 DIGITS = 6
 """Parameters are told with so many: another processor's last bits are no other parameters."""
 
@@ -29,15 +32,15 @@ class Fitter(Maker[Sample, Fit]):
 
     def _made(self, name: str, parts: Sequence[Sample], held: Fit | None) -> Fit | None:
         model, customers = self._models[name], sum(one.customers for one in parts)
-        found = _parameters(parts) if customers >= model.least else None
+        found = _parameters(parts, model.after_ms / DAY) if customers >= model.least else None
         if found is None or (held is not None and not moved(held.parameters, found, model.tolerance)):
             return None
         version = held.version + 1 if held is not None else 1
         return Fit(name, self.definitions[name], version, max(one.at for one in parts), customers, *found)
 
 
-def _parameters(parts: Sequence[Sample]) -> list[float] | None:
-    """The parameters in the order of `Fit`; None where too few customers bought again."""
+def _parameters(parts: Sequence[Sample], least_age: float) -> list[float] | None:
+    """The parameters in the order of `Fit`; None where too few bought again, or are known for `least_age` days."""
     from models import lifetime_fit as fits  # late: it brings scipy along, which most workers never need
 
     count = _column([one.purchases for one in parts])
@@ -45,7 +48,9 @@ def _parameters(parts: Sequence[Sample]) -> list[float] | None:
     mean = _column([one.mean for one in parts])
     sizes = [len(one.purchases) for one in parts]
     weight = np.repeat([one.customers / max(1, size) for one, size in zip(parts, sizes, strict=True)], sizes)
-    coming = fits.fit_bg_nbd(fits.Histories(count - 1.0, last, today, weight))
+    if not len(today) or np.average(today, weights=weight) < least_age:
+        return None
+    coming = fits.fit_bg_nbd(fits.Histories(count - 1.0, last, today, weight), LEAST_ALPHA)
     if coming is None:
         return None
     paid = mean > 0.0

@@ -13,6 +13,7 @@ from schemas.records import CustomerTags
 from schemas.sources import MISSING
 from streams.arena import Arena
 from streams.census import PartitionCensus
+from streams.engine import clock
 from streams.engine.explain import Explanation, explain
 from streams.engine.layout import NOW
 from streams.engine.plan import Plan
@@ -66,7 +67,7 @@ class Lookups:
             return None
         with self._lock:
             row, cuts, freeze = self.arena.state.rows[slot].copy(), self.census.of_slot(slot), self._still.now()
-        return explain(self.plan, row, cuts, self.census.held, freeze)
+        return explain(self.plan, row, cuts, self.census.held, freeze, self.census.lifetimes.held)
 
     def holds(self, name: str, customer: str) -> bool | None:
         """What a boolean tag, segment or stored feature says of a customer now; None where that is not known."""
@@ -79,6 +80,17 @@ class Lookups:
         """Time of the newest profile record of the customer in each slot; 0 where there is none."""
         known: NDArray[np.int64] = self.arena.state.rows[np.ix_(slots, self._profiles)].max(axis=1, initial=0)
         return known
+
+    @property
+    def watermark(self) -> int | None:
+        """The partition's watermark in ms, None before the first record."""
+        found = int(clock.watermark(self.arena.state.clock, self.plan.skew_ms))
+        return None if found == MISSING else found
+
+    def event_now(self) -> int:
+        """The newest confirmed event time in ms; 0 before the first record."""
+        found = self.watermark
+        return 0 if found is None else found + self.plan.skew_ms
 
     def overview(self) -> Overview:
         """How many customers say what."""

@@ -61,7 +61,7 @@ class Partition(Lookups):
         self._positions: dict[str, int] = {}
         self._pushed: dict[int, int] = {}
         self._newest = [MISSING] * len(catalogue.sources)
-        self._advanced_ms, self._due_ms = MISSING, MISSING
+        self._advanced_ms, self._due_ms, self._passed_ms = MISSING, MISSING, MISSING
         self._candidate = ""
         self._empty_codes = plan.rows.empty[plan.tables.rules["said"] + 1] >> 4
         self.merger: Callable[[list[Part]], list[Made]] | None = None  # where all customers are here
@@ -330,17 +330,6 @@ class Partition(Lookups):
                 self._fire(max(reached, self._due_ms), output, lambda _: [], most)
         return output
 
-    @property
-    def watermark(self) -> int | None:
-        """The partition's watermark in ms, None before the first record."""
-        found = int(clock.watermark(self.arena.state.clock, self.plan.skew_ms))
-        return None if found == MISSING else found
-
-    def event_now(self) -> int:
-        """The newest confirmed event time in ms; 0 before the first record."""
-        found = self.watermark
-        return 0 if found is None else found + self.plan.skew_ms
-
     def positions(self) -> dict[str, int]:
         """Per source the offset after the last record that was applied or set aside."""
         return dict(self._positions)
@@ -361,11 +350,18 @@ class Partition(Lookups):
             "customer": customer,
             "taken": list(self._merge.taken),
             "origins": self._intake.state(self._positions),
+            "passed": self._all_passed(),
             **self.census.kept(),
         }
 
+    def _all_passed(self) -> int:
+        """The moment up to which every timer has fired; MISSING where some wait."""
+        mark = int(clock.watermark(self.arena.state.clock, self.plan.skew_ms))
+        return MISSING if self.overdue or self.sleeps or self.frozen else max(mark, self._advanced_ms)
+
     def restore_cuts(self, clock_state: JSON) -> None:
         """Go on with the cut-points of a marker; before its rows are loaded."""
+        self._passed_ms = clock_state.get("passed", MISSING)
         self.census.restore(clock_state)
         for points in self.census.in_force():
             self.sayer.measured(points)
@@ -394,6 +390,6 @@ class Partition(Lookups):
         if len(slots):
             codec.decode(rows, self.arena.state.rows, slots, self.plan.rows.empty)
             self._still.loaded(self.arena.state.rows[slots])
-            kernel.set_due_of(self._still.tables, self.arena.state, first, len(self.arena), self._out)
+            kernel.set_due_of(self._still.tables, self.arena.state, first, len(self.arena), self._passed_ms, self._out)
             for name, column in self.plan.rows.newest.items():
                 self._reached(self._numbers[name], int(self.arena.state.rows[slots, column].max()))

@@ -19,6 +19,7 @@ from rich.text import Text
 from schemas import rules
 from schemas.catalogue import Catalogue, Feature, Quantiles, Score, Segment, Tag, Target
 from schemas.durations import format_duration
+from schemas.lifetime import models_of
 from schemas.loading import load
 from schemas.loading_tags import rests_on
 from schemas.problems import CatalogueError, Problem
@@ -227,6 +228,9 @@ def _features(catalogue: Catalogue) -> Table:
     table = _table("Features", "name", "how", "sources", "window = tiles", "unit")
     for feature in catalogue.features:
         how = feature.aggregation.value + (f" of {feature.field}" if feature.field else "")
+        if feature.outlook is not None:
+            ahead = f" within {format_duration(feature.outlook.within_ms)}" if feature.outlook.within_ms else ""
+            how += f" {feature.outlook.model}: {feature.outlook.gives}{ahead}"
         if feature.is_derived:
             how += " from " + ", ".join(feature.rests_on)
         sources = feature.sources or base(catalogue, [feature.name]).sources
@@ -239,7 +243,8 @@ def _tags(catalogue: Catalogue) -> Table:
     table = _table("Tags", "name", "kind", "owner", "rests on", "status")
     for tag in catalogue.tags:
         under = base(catalogue, _beneath_tag(tag, catalogue))
-        status = f"warming: {tag.waits}" if tag.waits else ""
+        waits = tag.waits or next((catalogue.lifetime(name).waits for name in models_of(catalogue, tag)), "")
+        status = f"warming: {waits}" if waits else ""
         status = _cut(tag.rule) if isinstance(tag.rule, Quantiles) else status
         table.add_row(*map(Text, (tag.name, tag.kind.value, tag.owner, str(under), status)))
     return table

@@ -374,14 +374,18 @@ def apply_batch(
 
 
 @compiled
-def set_due_of(tables: Tables, state: State, first: int, end: int, out: Out) -> None:
-    """Work out the due times of rows that were read back, from slot `first` on."""
+def set_due_of(tables: Tables, state: State, first: int, end: int, passed: int, out: Out) -> None:
+    """Work out the due times of rows that were read back, from slot `first` on.
+
+    All timers due at or before `passed` have fired; they would not say the same again by what is in force by now.
+    """
     for slot in range(first, end):
         row = state.rows[slot]
         due = NEVER
         if row[NOW] != MISSING:
             choose(out.desk.cuts, slot)
-            due = evaluate(tables, row[NOW], row, state.rows32[slot], state.reals[slot], False, out.desk)
+            at = max(row[NOW], passed)
+            due = evaluate(tables, at, row, state.rows32[slot], state.reals[slot], False, out.desk)
             if len(tables.quantiles) > 0:
                 count(tables, state.census, slot, out.desk.registers)
         set_due(state.due, slot, due)

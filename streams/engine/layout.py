@@ -212,7 +212,8 @@ def fingerprint(catalogue: Catalogue) -> str:
         ),
         segments=tuple(msgspec.structs.replace(s, title={}, about={}, text="") for s in catalogue.segments),
         lifetimes=tuple(
-            msgspec.structs.replace(m, title={}, refresh_ms=0, least=0, tolerance=0.0) for m in catalogue.lifetimes
+            msgspec.structs.replace(m, title={}, refresh_ms=0, least=0, after_ms=0, tolerance=0.0)
+            for m in catalogue.lifetimes
         ),
     )
     return hashlib.blake2b(msgspec.json.encode((FORMAT, plain)), digest_size=16).hexdigest()
