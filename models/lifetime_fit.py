@@ -27,6 +27,7 @@ MOST_R, MOST_A, MOST_B = math.log(20.0), math.log(20.0), math.log(1_000.0)
 LEAST_Q: Final = math.log(1.01)
 """At 1 the mean amount of all customers is no longer finite."""
 LEAST_REPEATERS: Final = 10
+MOST_CLIMBS: Final = 5
 
 
 class Histories(msgspec.Struct, frozen=True):
@@ -98,15 +99,21 @@ def gamma_gamma_likelihood(seen: Amounts, model: GammaGamma) -> float:
     return -_gamma_gamma(seen, np.log([model.p, model.q, model.v]))[0]
 
 
-def _climb(
-    surface: Callable[[Doubles], tuple[float, Doubles]], start: Doubles, bounds: list[tuple[float, float]]
-) -> Doubles:
-    """Where a surface is lowest; it gives its height and its slope."""
-    found = optimize.minimize(
-        surface, start, jac=True, bounds=bounds, method="L-BFGS-B",
-        options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-8, "maxcor": 20},
-    )  # fmt: skip
-    logs: Doubles = found.x
+def _climb(surface: Surface, start: Doubles, bounds: list[tuple[float, float]]) -> Doubles:
+    """Where a surface is lowest; it gives its height and its slope.
+
+    On a long ridge one climb may give up half way; another one from there, without its memory, goes on.
+    """
+    logs, height = start, math.inf
+    for _ in range(MOST_CLIMBS):
+        found = optimize.minimize(
+            surface, logs, jac=True, bounds=bounds, method="L-BFGS-B",
+            options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-8, "maxcor": 20},
+        )  # fmt: skip
+        done = height - found.fun < 1e-9
+        logs, height = found.x, found.fun
+        if done:
+            break
     return logs
 
 

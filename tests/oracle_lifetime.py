@@ -229,7 +229,7 @@ def check_fit(model: Lifetime, seen: Sequence[History], held: Fit | None, new: F
     for place, share in itertools.product(range(4), OFF):
         moved = [one * (share if n == place else 1.0) for n, one in enumerate((new.r, new.alpha, new.a, new.b))]
         inside = min(moved) > 1e-2 and moved[1] > 0.5 and max(moved[0], moved[2]) < 20.0 and moved[3] < 1_000.0
-        assert not inside or likelihood(seen, moved) <= best + 1e-4, "other parameters are likelier"
+        assert not inside or likelihood(seen, moved) <= best + 2e-3, "other parameters are likelier"
     if new.q:
         amounts = [one for one in seen if one.total > 0]
         best = likelihood_of_amounts(amounts, (new.p, new.q, new.v))
