@@ -160,7 +160,7 @@ def test_silence_alone_takes_a_customer_down_at_midnights_and_into_the_segment(p
     (entered,) = [c for c in mine if not hasattr(c, "tag")]
     assert entered.at == mine[-1].at
     of_tag = [c for c in mine if hasattr(c, "tag") and c.tag == "p_alive"]
-    turned = (np.datetime64(of_tag[0].at[:-1], "ms").astype(int) - START) // DAY - 4  # its first was on day 4
+    turned = (np.datetime64(of_tag[0].at[:-1], "ms").astype(int) - START) // DAY
     before, after = (alive(5.0, 20.0, float(day), 0.8, 20.0, 0.7, 2.0) for day in (turned - 1, turned))
     assert before >= 0.8 > after
 
