@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from schemas.learning import ModelSnapshot
 from schemas.lifetime import Fit
-from schemas.records import Cause
 from schemas.sources import MISSING, Bad, Incoming, Reason
 from streams.asking import Asker
 from streams.columns import columns_of
@@ -65,7 +64,7 @@ class Partition(Lookups):
         self._candidate = ""
         self._empty_codes = plan.rows.empty[plan.tables.rules["said"] + 1] >> 4
         self.merger: Callable[[list[Part]], list[Made]] | None = None  # where all customers are here
-        self._recut_cause = 0
+        self._refits = False
         self._models = no_models(plan.tables)
         self.models: dict[str, ModelSnapshot] = {}
         names = len(plan.tables.features) + len(catalogue.tags)
@@ -245,7 +244,7 @@ class Partition(Lookups):
         """Measure by these; whether all customers are to be brought up to them (`recut`) before others."""
         if not self.census.adopt(points):
             return False
-        self._recut_cause = kernel.CAUSES.index(Cause.SCORE if isinstance(points, Fit) else Cause.CUT_POINT) + 1
+        self._refits = isinstance(points, Fit)
         self.sayer.measured(points)
         return True
 
@@ -258,7 +257,7 @@ class Partition(Lookups):
 
     def _recut(self, first: int, end: int, anchor: str, floor: int, output: Output) -> None:
         while first < end:
-            first = kernel.recut(self._still.tables, self.arena.state, self._out, first, end, floor, self._recut_cause)
+            first = kernel.recut(self._still.tables, self.arena.state, self._out, first, end, floor, self._refits)
             self._drain(output, lambda _: [anchor])
         if end >= len(self.arena):
             self.census.settle()
