@@ -7,8 +7,9 @@ from typing import Final
 
 import msgspec
 
-from schemas.catalogue import Catalogue, Lifetime, Segment, Tag
+from schemas.catalogue import Catalogue, Segment, Tag
 from schemas.loading_tags import rests_on
+from schemas.outlook import Lifetime
 from schemas.rules import names_in
 
 FORMAT: Final = 1

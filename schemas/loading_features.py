@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from schemas import durations, rules
-from schemas.catalogue import Aggregation, Feature, Field, FieldKind, Lifetime, Source, Unit
+from schemas.catalogue import Aggregation, Feature, Field, FieldKind, Source, Unit
 from schemas.document import Map
 from schemas.loading_lifetime import OUTLOOK, load_lifetimes, no_outlook, outlook_feature
+from schemas.outlook import Lifetime
 from schemas.problems import RuleProblem, listing, nearest
 from schemas.rules import Expr
 from schemas.typing import Meaning, Scope, check_condition, check_value

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from schemas.catalogue import Aggregation, Feature, Gives, Lifetime, Outlook, Unit
+from schemas.catalogue import Aggregation, Feature, Unit
 from schemas.document import Map, shape
 from schemas.durations import DAY, MINUTE
+from schemas.outlook import Gives, Lifetime, Outlook
 from schemas.problems import listing, nearest
 
 A = Aggregation

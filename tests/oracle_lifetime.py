@@ -17,9 +17,10 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from schemas.catalogue import Catalogue, Feature, Gives, Lifetime, Outlook, Quantiles
+from schemas.catalogue import Catalogue, Feature, Quantiles
 from schemas.durations import DAY
 from schemas.lifetime import Fit
+from schemas.outlook import Gives, Lifetime, Outlook
 from schemas.population import CutPoints
 from schemas.records import Cause, CustomerTags, Value
 from tests.oracle import OracleOutcome, Row

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import lifetime
-from schemas.catalogue import Gives
+from schemas.outlook import Gives
 from streams.engine.compiling import compiled, inlined
 from streams.engine.layout import MISSING, NEVER
 from streams.engine.quantiles import Cuts

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.catalogue import Catalogue, Outlook
+from schemas.catalogue import Catalogue
 from schemas.durations import DAY
 from schemas.lifetime import models_in_use
+from schemas.outlook import Outlook
 from streams.engine.layout import Reading, Rows
 from streams.engine.outlook import GIVES
 from streams.engine.tables import OUTLOOK

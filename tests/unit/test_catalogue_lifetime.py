@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.catalogue import Catalogue, Gives, Lifetime, Outlook, Unit
+from schemas.catalogue import Catalogue, Unit
 from schemas.durations import DAY
 from schemas.lifetime import definition_of, models_in_use, models_of
 from schemas.loading import loads
+from schemas.outlook import Gives, Lifetime, Outlook
 from schemas.problems import CatalogueError
 from schemas.resting import sources_of
 from streams.engine.layout import fingerprint
