@@ -208,4 +208,5 @@ class Follower(Generic[Part, Made]):
 
     def _put(self, made: Made | None) -> None:
         if made is not None and self._control is not None:
+            self.merger.know(made)
             self._control.put(self._kinds.made_key(self._group, made.name), msgspec.json.encode(made))
