@@ -3,16 +3,19 @@ SHELL := /bin/sh
 PYTHON ?= python3
 CATALOGUE ?= retail
 SECONDS ?=
+ROUNDS ?= 10
 MINUTES ?= 10
 SEED ?=
+TESTS ?=
 BIN := .venv/bin
 
-.PHONY: install demo test soak lint bench fmt replay check-python
+.PHONY: install demo test soak chaos lint bench fmt replay check-python
 .DEFAULT_GOAL := help
 help:
 	@echo "make demo [CATALOGUE=bank] [SECONDS=30]   run the main job with its dashboard"
-	@echo "make test                                 run all tests"
+	@echo "make test [TESTS=tests/unit]              run all tests, or some"
 	@echo "make soak [MINUTES=10] [SEED=]             fresh generated cases: the engine against its oracle"
+	@echo "make chaos [ROUNDS=10] [SEED=]            kill, hold up and cut off workers and broker, then compare"
 	@echo "make replay [CATALOGUE=bank]              the demo's year over files, into .livetags/replay-*"
 	@echo "make bench | lint | fmt | install"
 
@@ -34,10 +37,13 @@ demo: install
 	@$(BIN)/livetags demo --catalogue $(CATALOGUE) $(if $(SECONDS),--seconds $(SECONDS))
 
 test: install
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(TESTS)
 
 soak: install
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+chaos: install
+	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 lint: install
 	@$(BIN)/ruff check .

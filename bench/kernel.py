@@ -20,7 +20,7 @@ from schemas.catalogue import Catalogue
 from schemas.sources import Incoming
 from schemas.topics import Changelog, topics_of
 from streams.cluster import Cluster
-from streams.emit import Emitter, producer
+from streams.emit import Emitter, Outlet, producer
 from streams.engine import plan
 from streams.engine.apply import Batch
 from streams.merge import Piece
@@ -101,7 +101,7 @@ async def _through(built: plan.Plan, events: list[Event], watch: Stopwatch) -> S
     catalogue = built.catalogue
     part = Partition(built)
     sender = producer("127.0.0.1:9", idempotent=False)  # never started: it only makes batches
-    emitter = Emitter(sender, _cluster(catalogue), 0, "/bench", {})
+    emitter = Emitter(Outlet(sender), _cluster(catalogue), 0, "/bench", {})
     changes = timers = rows = stored = 0
     watch.clear()
     for number, start in enumerate(range(0, len(events), RUN)):

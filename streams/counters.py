@@ -170,6 +170,10 @@ class Counters:
             self._keep(changes)
             self._moved(changes)
 
+    def corrected(self, changes: list[Change]) -> None:
+        """Count corrections of what was published before the partition came here."""
+        self.changes.update(change.cause.value for change in changes)
+
     def said(self, records: Iterable[OutreachRequest | TriggerDecision]) -> None:
         """Count what triggers decided."""
         for record in records:

@@ -15,7 +15,7 @@ import msgspec
 from rocksdict import AccessType, Rdict
 
 from streams.cluster import STAMP, Stamp
-from streams.store import LABELS, LEARNED, MARKER, ROW, TRIGGERS, Marker, Stand, options
+from streams.store import LABELS, LEARNED, MARKER, ROW, TRIGGERS, Marker, NewerFormat, Stand, options, stand_of
 
 LOCK: Final = "LOCK"  # RocksDB's own name
 PREFIX_BYTES: Final = 1
@@ -98,8 +98,12 @@ def _partition(path: Path) -> PartitionHeld:
         return PartitionHeld(number, size, _damaged(path, error))
     try:
         kept = db.get(MARKER)
-        stand = Stand(None, 0) if kept is None else msgspec.json.decode(kept, type=Stand)
+        stand = Stand(None, 0) if kept is None else stand_of(kept)
         counts = Counter(_prefixes(db))
+    except NewerFormat as error:
+        return PartitionHeld(
+            number, size, f"{path} was written by a newer livetags ({error}): look at it with that one"
+        )
     except Exception as error:
         return PartitionHeld(number, size, _damaged(path, error))
     finally:

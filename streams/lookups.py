@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import numpy as np
@@ -45,6 +45,17 @@ class Lookups:
             if slot is None or self.arena.state.rows[slot, NOW] == MISSING:
                 return None
             return next(iter(self.sayer.customers(np.array([slot]))))
+
+    def tags_of(self, customers: Iterable[str]) -> Iterator[CustomerTags]:
+        """All that is said about those of these customers who are known."""
+        slots = [slot for customer in customers if (slot := self.arena.slots.get(customer)) is not None]
+        for page in self._pages(np.array(slots, dtype=np.int64)):
+            yield from page
+
+    def publish_again(self, customers: Iterable[str]) -> None:
+        """Have what is said of those customers published with the next flush, changed or not."""
+        slots = [slot for customer in customers if (slot := self.arena.slots.get(customer)) is not None]
+        self.arena.state.changed[slots] = True
 
     def all_customer_tags(self) -> Iterator[Customers]:
         """All that is said about every customer, in the order in which they came."""

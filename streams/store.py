@@ -7,6 +7,7 @@ changelog: customers' rows under `ROW`, and beside them the tables of whoever ke
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Final
 import msgspec
 from rocksdict import Options, Rdict, WriteBatch
 
+log = logging.getLogger("livetags")
+
 ROW: Final = b"r"  # a customer's row
 MARKER: Final = b"m"  # this key alone
 LABELS: Final = b"q"  # questions that wait for their outcome
@@ -22,6 +25,8 @@ TRIGGERS: Final = b"t"  # what triggers remember of customers
 LEARNED: Final = b"l"  # what a trainer keeps of its target
 SIDES: Final = (LABELS, TRIGGERS, LEARNED)
 """The first bytes of what is kept beside the rows; each table's own keys follow them."""
+STATE_FORMAT: Final = 1
+"""Of markers and of what they make count; one more with every change that an older livetags would misread."""
 SLICE_ROWS = 2_000
 OPEN_WITHIN_S = 10.0
 _WRITE_BUFFER = 16_777_216
@@ -29,6 +34,13 @@ _WRITE_BUFFER = 16_777_216
 
 class StoreError(Exception):
     """The local state can't be opened; the message says what to do."""
+
+
+class NewerFormat(Exception):
+    """State that a newer livetags wrote."""
+
+    def __init__(self, found: int) -> None:
+        super().__init__(f"state format {found}, this one reads up to {STATE_FORMAT}")
 
 
 class Marker(msgspec.Struct, frozen=True):
@@ -48,6 +60,8 @@ class Marker(msgspec.Struct, frozen=True):
         How many partitions customers are spread over.
     outputs
         Per output topic, the offset after the last change that belongs to this state.
+    format
+        Of the state.
     """
 
     positions: dict[str, int]
@@ -57,6 +71,13 @@ class Marker(msgspec.Struct, frozen=True):
     topics: dict[str, str]
     partitions: int
     outputs: dict[str, int]
+    format: int = STATE_FORMAT
+
+
+class _Format(msgspec.Struct, frozen=True):
+    """All that is read of state before it is known that the rest can be."""
+
+    format: int = STATE_FORMAT
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -80,6 +101,39 @@ class Stand(msgspec.Struct, frozen=True):
     changelog: int
 
 
+class _StandFormat(msgspec.Struct, frozen=True):
+    marker: _Format | None
+
+
+def marker_of(text: bytes) -> Marker | None:
+    """A marker as the changelog has it.
+
+    Raises
+    ------
+    NewerFormat
+        A newer livetags wrote it.
+    """
+    _refuse_newer(msgspec.json.decode(text, type=_Format | None))
+    return msgspec.json.decode(text, type=Marker | None)
+
+
+def stand_of(text: bytes) -> Stand:
+    """Where a database stands, of what is under `MARKER`.
+
+    Raises
+    ------
+    NewerFormat
+        A newer livetags wrote it.
+    """
+    _refuse_newer(msgspec.json.decode(text, type=_StandFormat).marker)
+    return msgspec.json.decode(text, type=Stand)
+
+
+def _refuse_newer(found: _Format | None) -> None:
+    if found is not None and found.format > STATE_FORMAT:
+        raise NewerFormat(found.format)
+
+
 class Store:
     """The database of one partition."""
 
@@ -90,12 +144,18 @@ class Store:
         ------
         StoreError
             Another process holds it, or it is damaged.
+        NewerFormat
+            A newer livetags wrote it.
         """
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = _open(path)
         kept = self._db.get(MARKER)
-        stand = msgspec.json.decode(kept, type=Stand) if kept is not None else Stand(None, 0)
+        try:
+            stand = stand_of(kept) if kept is not None else Stand(None, 0)
+        except NewerFormat:
+            self._db.close()
+            raise
         self.marker = stand.marker
         self.changelog_position = stand.changelog
 
@@ -139,8 +199,11 @@ class Store:
         return value
 
     def close(self) -> None:
-        """Close it; another worker may open it then."""
-        self._db.close()
+        """Close it; another worker may open it then. What a full disk keeps from it is in the changelog."""
+        try:
+            self._db.close()
+        except Exception as error:  # rocksdict raises Exception itself
+            log.warning("the state in %s was closed as it was: %s", self.path, error)
 
 
 def options() -> Options:

@@ -1,28 +1,36 @@
 """The customer table of a worker, and what else is kept under the same marker: flush and recovery of its partitions.
 
-A flush writes the dirty rows, the entries of the tables beside them and then a marker to the changelog, each
-acknowledged by the broker, and then the same as one RocksDB write. An entry counts when a marker follows it. Recovery
-opens the database, reads the changelog's tail after its position in raw batches, and drops entries that no marker
-follows; those are overwritten in the changelog with what counts, so that compaction never keeps what was never
-committed. On a broker with transactions the two writes of a flush can be one transaction; nothing else here changes
-then.
+A flush writes the dirty rows, the entries of the tables beside them and then a marker to the changelog, and then the
+same as one RocksDB write. An entry counts when a marker follows it. Recovery opens the database, reads the changelog's
+tail after its position in raw batches, and drops entries that no marker follows; those are overwritten in the changelog
+with what counts, so that compaction never keeps what was never committed.
+
+On a broker with transactions all of a flush is one, so that entries and marker become visible together, and whoever
+recovers a partition claims its transactions first: a former owner that still runs commits nothing more. On the embedded
+broker, which has none, the marker is written when the broker has the entries.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
+from aiokafka.errors import TransactionalIdAuthorizationFailed
 
 from schemas.topics import Role
 from streams.cluster import Cluster, StateRefused, rebuild_command
-from streams.emit import Writer
+from streams.emit import Outlet, Writer, producer
 from streams.record_batch import plain
-from streams.store import MARKER, ROW, SIDES, SLICE_ROWS, Entry, Marker, Rows, Store
+from streams.store import MARKER, ROW, SIDES, SLICE_ROWS, Entry, Marker, NewerFormat, Rows, Store, marker_of
 from streams.tail import TailShorter, TailStuck, read_to_end
+from streams.transactions import Transactions
+
+Publish = Callable[[], Awaitable[Marker]]
+"""Publishes what belongs to a flush and gives its marker; called within the transaction, where there is one."""
 
 
 class Recovered(msgspec.Struct, frozen=True):
@@ -43,13 +51,28 @@ class Tables:
     """The stores of the partitions this worker has, and the changelog they share."""
 
     def __init__(
-        self, cluster: Cluster, sender: AIOKafkaProducer, file: str = "CATALOGUE", role: Role = Role.CHANGELOG
+        self,
+        cluster: Cluster,
+        sender: Any,
+        file: str = "CATALOGUE",
+        role: Role = Role.CHANGELOG,
+        *,
+        whole: bool = False,
     ) -> None:
-        """`file` is the catalogue's file, for messages; `role` the changelog's, as each process has its own."""
+        """`file` is the catalogue's file, for messages; `role` the changelog's, as each process has its own.
+
+        `sender` is what has a producer's `create_batch` and `send_batch`, without transactions; `whole` says whether
+        what a partition publishes goes into its flushes' transactions.
+        """
+        self._whole = whole
         self._cluster, self._sender = cluster, sender
         self._rebuild = rebuild_command(file, role)
         self._topic = cluster.named(role)
         self.stores: dict[int, Store] = {}
+        self._transactions: Transactions | None = None
+        if not cluster.embedded:
+            address, group = cluster.address, cluster.changelog.app_id
+            self._transactions = Transactions(group, lambda name: producer(address, idempotent=True, transactions=name))
 
     async def recover(self, partitions: Sequence[int]) -> dict[int, Recovered]:
         """The state of those partitions, local database and changelog together.
@@ -59,6 +82,7 @@ class Tables:
         StateRefused
             It does not belong to this cluster or catalogue, or the changelog ends before it.
         """
+        await self._claim(partitions)
         stores = {number: await asyncio.to_thread(self._open, number) for number in partitions}
         tails = {number: _Tail(store) for number, store in stores.items()}
         await self._read_tails(tails)
@@ -71,10 +95,22 @@ class Tables:
             recovered[number] = await asyncio.to_thread(_recovered, tail.store)
         return recovered
 
-    async def flush(self, partition: int, rows: Rows, marker: Marker, kept: Sequence[Entry] = ()) -> None:
-        """Make those rows, what is kept beside them and the marker the partition's state."""
+    async def flush(self, partition: int, rows: Rows, marker: Marker | Publish, kept: Sequence[Entry] = ()) -> None:
+        """Make those rows, what is kept beside them and the marker the partition's state.
+
+        Raises
+        ------
+        streams.transactions.Fenced
+            Another worker has the partition; nothing was written.
+        """
         entries = [Entry(ROW + customer, row) for customer, row in zip(rows.customers, rows.rows, strict=True)]
         await self._commit(partition, self.stores[partition], [*entries, *kept], marker)
+
+    def outlet(self, partition: int) -> Outlet:
+        """What the output of a partition that was recovered goes through."""
+        if self._whole and self._transactions is not None:
+            return Outlet(self._transactions.producer(partition), transactional=True)
+        return Outlet(self._sender)
 
     def row(self, partition: int, customer: bytes) -> bytes | None:
         """The customer's row as last flushed."""
@@ -86,26 +122,63 @@ class Tables:
             store = self.stores.pop(number, None)
             if store is not None:
                 store.close()
+            if self._transactions is not None:
+                self._transactions.release([number])
+
+    async def stop(self) -> None:
+        """Close all, and leave the broker."""
+        self.close()
+        if self._transactions is not None:
+            await self._transactions.stop()
 
     def retain(self, partitions: set[int]) -> None:
         """Close the stores of all other partitions."""
         self.close([number for number in self.stores if number not in partitions])
 
+    async def _claim(self, partitions: Sequence[int]) -> None:
+        """Have nobody else commit anything of those partitions."""
+        if self._transactions is None:
+            return
+        try:
+            await self._transactions.claim(partitions)
+        except TransactionalIdAuthorizationFailed:
+            raise StateRefused(
+                f"the broker does not let this user have transactions named {self._transactions.group}-...: allow it "
+                "to WRITE and DESCRIBE transactional ids that begin so"
+            ) from None
+
     def _open(self, number: int) -> Store:
         if number not in self.stores:
-            self.stores[number] = Store(self._cluster.state_dir / self._topic / str(number))
+            path = self._cluster.state_dir / self._topic / str(number)
+            try:
+                self.stores[number] = Store(path)
+            except NewerFormat as error:
+                raise self._newer(str(path), error) from None
         return self.stores[number]
 
-    async def _commit(self, partition: int, store: Store, entries: list[Entry], marker: Marker | None) -> None:
+    @contextlib.asynccontextmanager
+    async def _together(self, partition: int) -> AsyncIterator[Writer]:
+        """A writer into the changelog; what it wrote becomes visible together at the end, where the broker can."""
+        if self._transactions is None:
+            yield Writer(self._sender, self._topic, partition)
+            return
+        async with self._transactions.transaction(partition) as sender:
+            yield Writer(sender, self._topic, partition, transactional=True)
+
+    async def _commit(
+        self, partition: int, store: Store, entries: list[Entry], marker: Marker | Publish | None
+    ) -> None:
         """Entries, then the marker that makes them count, then the database: each only after the one before is safe."""
-        writer = Writer(self._sender, self._topic, partition)
-        for at in range(0, len(entries), SLICE_ROWS):
-            some = entries[at : at + SLICE_ROWS]
-            writer.add_parcel(plain((entry.key for entry in some), (entry.value for entry in some)))
-            await writer.send()
-        await writer.acknowledged(writer.cut())
-        writer.add(MARKER, msgspec.json.encode(marker))
-        written = await writer.acknowledged(writer.cut())
+        async with self._together(partition) as writer:
+            if callable(marker):
+                marker = await marker()
+            for at in range(0, len(entries), SLICE_ROWS):
+                some = entries[at : at + SLICE_ROWS]
+                writer.add_parcel(plain((entry.key for entry in some), (entry.value for entry in some)))
+                await writer.send()
+            await writer.acknowledged(writer.cut())
+            writer.add(MARKER, msgspec.json.encode(marker))
+            written = await writer.acknowledged(writer.cut())
         await asyncio.to_thread(store.write, entries, marker, written.end)
 
     async def _mend(self, number: int, tail: _Tail) -> None:
@@ -122,9 +195,11 @@ class Tables:
             await asyncio.to_thread(tails[place.partition].take, records)
 
         try:
-            ends = await read_to_end(self._cluster.address, offsets, take)
+            ends = await read_to_end(self._cluster.address, offsets, take, committed=not self._cluster.embedded)
         except TailShorter:
             raise self._shorter() from None
+        except NewerFormat as error:
+            raise self._newer(f"changelog {self._topic!r}", error) from None
         except TailStuck:
             raise StateRefused(
                 f"the changelog {self._topic!r} could not be read to its end: the broker does not answer"
@@ -136,6 +211,12 @@ class Tables:
         return StateRefused(
             f"the changelog {self._topic!r} ends before the state in {self._cluster.state_dir}: it was created anew, "
             f"or the broker forgot it. Compute the state anew with: {self._rebuild}"
+        )
+
+    def _newer(self, where: str, error: NewerFormat) -> StateRefused:
+        return StateRefused(
+            f"the state in {where} was written by a newer livetags ({error}). Run that version, or compute the state "
+            f"anew with: {self._rebuild}"
         )
 
     def _check(self, number: int, marker: Marker) -> None:
@@ -175,7 +256,7 @@ class _Tail:
                 self.pending[record.key] = record.value
                 continue
             entries = [Entry(key, value) for key, value in self.pending.items()]
-            self.store.write(entries, msgspec.json.decode(record.value, type=Marker | None), record.offset + 1)
+            self.store.write(entries, marker_of(record.value), record.offset + 1)
             self.pending.clear()
 
     def finish(self, position: int) -> None:

@@ -25,8 +25,15 @@ class TailShorter(Exception):
     """A topic ends before the offset to read from: it was created anew, or the broker forgot it."""
 
 
-async def read_from(address: str, offsets: dict[TopicPartition, int]) -> dict[TopicPartition, list[Any]]:
+async def read_from(
+    address: str, offsets: dict[TopicPartition, int], *, committed: bool
+) -> dict[TopicPartition, list[Any]]:
     """The records from those offsets on; what expired before is passed over, a topic made anew is read whole.
+
+    Parameters
+    ----------
+    committed
+        Leave out what no transaction has committed; not for the embedded broker.
 
     Raises
     ------
@@ -38,14 +45,19 @@ async def read_from(address: str, offsets: dict[TopicPartition, int]) -> dict[To
     async def take(place: TopicPartition, records: list[Any]) -> None:
         found[place] += records
 
-    await read_to_end(address, offsets, take, whole_if_shorter=True)
+    await read_to_end(address, offsets, take, committed=committed, whole_if_shorter=True)
     return found
 
 
 async def read_to_end(
-    address: str, offsets: dict[TopicPartition, int], take: Take, *, whole_if_shorter: bool = False
+    address: str, offsets: dict[TopicPartition, int], take: Take, *, committed: bool, whole_if_shorter: bool = False
 ) -> dict[TopicPartition, int]:
     """Hand the records from those offsets on to `take`, fetch by fetch; where each partition ends.
+
+    Parameters
+    ----------
+    committed
+        As of `read_from`; the end is then where the first open transaction begins.
 
     Raises
     ------
@@ -60,6 +72,7 @@ async def read_to_end(
         bootstrap_servers=address,
         enable_auto_commit=False,
         auto_offset_reset="earliest" if whole_if_shorter else "none",
+        isolation_level="read_committed" if committed else "read_uncommitted",
         fetch_max_wait_ms=FETCH_WAIT_MS,
         max_partition_fetch_bytes=FETCH_BYTES,
     )
@@ -92,6 +105,9 @@ async def _read(
             end, position = reader.highwater(place), await reader.position(place)
             if end is not None and position > end and refuse_shorter:
                 raise TailShorter(f"{place.topic}/{place.partition} ends at {end}, before {position}")
+            stable = reader.last_stable_offset(place)
+            if end is not None and stable is not None and stable >= 0:  # -1 where all is read, committed or not
+                end = min(end, stable)
             if end is not None and position >= end:
                 ends[place] = position
                 left.discard(place)
@@ -99,3 +115,16 @@ async def _read(
         if clock() > deadline:
             raise TailStuck(f"the end of {', '.join(sorted(f'{p.topic}/{p.partition}' for p in left))} is not told")
     return ends
+
+
+async def ends_of(address: str, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+    """Where those partitions end now; not for the embedded broker, which does not say it."""
+    if not places:
+        return {}
+    reader = AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False)
+    await reader.start()
+    try:
+        ends: dict[TopicPartition, int] = await reader.end_offsets(places)
+        return ends
+    finally:
+        await reader.stop()
