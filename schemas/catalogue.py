@@ -11,7 +11,8 @@ from enum import StrEnum
 import msgspec
 
 from schemas.durations import DAY, Window
-from schemas.rules import Expr
+from schemas.outlook import Lifetime, Outlook
+from schemas.rules import Expr, names_in
 
 
 class FieldKind(StrEnum):
@@ -32,7 +33,7 @@ class Aggregation(StrEnum):
 
     COUNT, SUM, MIN, MAX, MEAN, DAYS = "count", "sum", "min", "max", "mean", "days"
     DISTINCT, TOP, LAST, FIRST = "distinct", "top", "last", "first"
-    SINCE_LAST, SINCE_FIRST, COMPUTE = "since last", "since first", "compute"
+    SINCE_LAST, SINCE_FIRST, COMPUTE, LIFETIME = "since last", "since first", "compute", "lifetime"
 
 
 class TagKind(StrEnum):
@@ -83,7 +84,7 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Feature(msgspec.Struct, frozen=True):
-    """A number computed from a row. `window` None means ever; `sources` is empty for a computed one."""
+    """A number computed from a row. `window` None means ever; `sources` is empty for one made of other features."""
 
     name: str
     aggregation: Aggregation
@@ -96,6 +97,19 @@ class Feature(msgspec.Struct, frozen=True):
     compute: Expr | None = None
     values: tuple[str, ...] = ()
     decimals: int = 0
+    outlook: Outlook | None = None
+
+    @property
+    def rests_on(self) -> tuple[str, ...]:
+        """The features it is made of, in the order of their first appearance; none where records make it."""
+        if self.outlook is not None:
+            return self.outlook.rests_on
+        return tuple(dict.fromkeys(name.name for name in names_in(self.compute))) if self.compute is not None else ()
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether it is a double made of other features: such as a mean, no whole number even of money."""
+        return self.aggregation in (Aggregation.COMPUTE, Aggregation.LIFETIME)
 
 
 class When(msgspec.Struct, frozen=True, tag=True):
@@ -343,6 +357,7 @@ class Catalogue(msgspec.Struct, frozen=True):
     targets: tuple[Target, ...]
     triggers: tuple[Trigger, ...]
     tag_order: tuple[str, ...]
+    lifetimes: tuple[Lifetime, ...] = ()
 
     def source(self, name: str) -> Source:
         """The source of that name."""
@@ -351,6 +366,10 @@ class Catalogue(msgspec.Struct, frozen=True):
     def feature(self, name: str) -> Feature:
         """The feature of that name."""
         return next(feature for feature in self.features if feature.name == name)
+
+    def lifetime(self, name: str) -> Lifetime:
+        """The lifetime model of that name."""
+        return next(model for model in self.lifetimes if model.name == name)
 
     def tag(self, name: str) -> Tag:
         """The tag of that name."""

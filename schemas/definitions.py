@@ -12,7 +12,6 @@ from typing import Final
 import msgspec
 
 from schemas.catalogue import Catalogue, Cross, Feature, Promotion, Source, Target
-from schemas.rules import names_in
 
 FORMAT: Final = 3  # of what a trainer keeps; another one can't be read
 DEFINITION_HEADER: Final = "definition"
@@ -74,5 +73,5 @@ def _rests_on(catalogue: Catalogue, target: Target) -> list[Feature]:
         feature = catalogue.feature(left.pop())
         if feature.name not in found:
             found.add(feature.name)
-            left += [name.name for name in names_in(feature.compute)] if feature.compute is not None else []
+            left += feature.rests_on
     return [feature for feature in catalogue.features if feature.name in found]

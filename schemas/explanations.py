@@ -95,6 +95,32 @@ class CutExplanation(msgspec.Struct, frozen=True):
     cuts: list[Value]
 
 
+class LifetimeExplanation(msgspec.Struct, frozen=True):
+    """The lifetime model that a tag or segment looks through, and what it knows of the customer.
+
+    Attributes
+    ----------
+    model, title
+        As the catalogue has it.
+    version
+        Of the parameters, counted from 1.
+    at
+        The refresh that brought them, ISO 8601 in UTC.
+    customers
+        How many customers they were learned from.
+    knows
+        The features that all it says rests on, by name, as in `customer-tags`: how many purchases, since the last one,
+        since the first one, what they amount to.
+    """
+
+    model: str
+    title: dict[str, str]
+    version: int
+    at: str
+    customers: int
+    knows: dict[str, Value]
+
+
 class Reading(msgspec.Struct, frozen=True):
     """A feature or tag that a rule uses, with the customer's value; `unit` is None of a tag."""
 
@@ -127,6 +153,8 @@ class Explained(msgspec.Struct, frozen=True):
         Which conditions decide, and when it turns by itself; empty where that is not known for sure.
     cut_points
         Of a quantile tag that has some.
+    lifetimes
+        The lifetime models that it looks through, where these have parameters.
     """
 
     name: str
@@ -141,6 +169,7 @@ class Explained(msgspec.Struct, frozen=True):
     because: list[Reading]
     decides: list[str]
     cut_points: CutExplanation | None = None
+    lifetimes: list[LifetimeExplanation] = []
 
 
 class Dossier(msgspec.Struct, frozen=True):

@@ -23,6 +23,7 @@ TOP: Final = (
     "timezone",
     "currency",
     "sources",
+    "lifetime",
     "features",
     "tags",
     "targets",
@@ -87,6 +88,7 @@ def loads(text: str, file: str = "catalogue.yaml") -> Catalogue:
         targets=targets,
         triggers=triggers,
         tag_order=tags.order,
+        lifetimes=features.lifetimes,
     )
 
 

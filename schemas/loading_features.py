@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 from schemas import durations, rules
 from schemas.catalogue import Aggregation, Feature, Field, FieldKind, Source, Unit
 from schemas.document import Map
+from schemas.loading_lifetime import OUTLOOK, load_lifetimes, no_outlook, outlook_feature
+from schemas.outlook import Lifetime
 from schemas.problems import RuleProblem, listing, nearest
 from schemas.rules import Expr
 from schemas.typing import Meaning, Scope, check_condition, check_value
@@ -15,8 +17,8 @@ from schemas.typing import Meaning, Scope, check_condition, check_value
 A = Aggregation
 FIELDLESS: Final = ("count", "days")
 OVER_FIELD: Final = ("sum", "min", "max", "mean", "distinct", "top", "last", "first")
-AGGREGATIONS: Final = (*FIELDLESS, *OVER_FIELD, "since", "compute")
-SETTINGS: Final = ("source", "where", "window", "tile", "title", "about", *AGGREGATIONS)
+AGGREGATIONS: Final = (*FIELDLESS, *OVER_FIELD, "since", "compute", "lifetime")
+SETTINGS: Final = ("source", "where", "window", "tile", "title", "about", *OUTLOOK, *AGGREGATIONS)
 _SUMMABLE: Final = (FieldKind.MONEY, FieldKind.COUNT, FieldKind.NUMBER)
 ALLOWED: Final = {
     A.SUM: _SUMMABLE,
@@ -56,10 +58,14 @@ def feature_meaning(feature: Feature) -> Meaning:
 
 
 class Features(NamedTuple):
-    """The features in an order in which each rests on earlier ones only, and the names of those with mistakes."""
+    """The features in an order in which each rests on earlier ones only, and the names of those with mistakes.
+
+    `lifetimes` are the lifetime models that some of them look through.
+    """
 
     good: tuple[Feature, ...]
     broken: tuple[str, ...]
+    lifetimes: tuple[Lifetime, ...] = ()
 
 
 class Sources(NamedTuple):
@@ -81,6 +87,7 @@ def load_features(top: Map, sources: Sources, exponent: int) -> Features:
     """The features, computed ones after those they name, else as in the file."""
     features: dict[str, Feature] = {}
     computed: dict[str, Map] = {}
+    outlooks: dict[str, Map] = {}
     nodes = dict(top.named("features", "feature"))
     for name, node in nodes.items():
         node.only(SETTINGS, "a feature")
@@ -90,12 +97,19 @@ def load_features(top: Map, sources: Sources, exponent: int) -> Features:
             node.problem(None, f"a feature has one aggregation, {said}", f"one of {listing(AGGREGATIONS, 20)}")
         elif given == ["compute"]:
             computed[name] = node
+        elif given == ["lifetime"]:
+            outlooks[name] = node
         else:
+            no_outlook(node)
             feature = _aggregate(name, node, given[0], sources, exponent)
             if feature is not None:
                 features[name] = feature
+    lifetimes = load_lifetimes(top, features, tuple(name for name in nodes if name not in features))
+    for name, node in outlooks.items():
+        if (feature := outlook_feature(top, name, node, lifetimes)) is not None:
+            features[name] = feature
     _compute(top, features, computed, exponent)
-    return Features(tuple(features.values()), tuple(name for name in nodes if name not in features))
+    return Features(tuple(features.values()), tuple(name for name in nodes if name not in features), lifetimes)
 
 
 def _aggregate(name: str, node: Map, how: str, sources: Sources, exponent: int) -> Feature | None:
@@ -285,7 +299,7 @@ def _names(node: Map) -> set[str]:
 
 
 def _computed(name: str, node: Map, scope: Scope) -> Feature | None:
-    for key in ("source", "where", "window", "tile"):
+    for key in ("source", "where", "window", "tile", *OUTLOOK):
         if key in node:
             node.problem(key, "a computed feature has no such setting", "'compute' alone", of_key=True)
     done = node.rule("compute", lambda text: check_value(rules.parse(text), scope))

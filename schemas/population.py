@@ -34,6 +34,11 @@ class Population(msgspec.Struct, frozen=True):
     buckets: list[int]
     counts: list[int]
 
+    @property
+    def name(self) -> str:
+        """What it is of."""
+        return self.tag
+
 
 class CutPoints(msgspec.Struct, frozen=True):
     """Where the levels of a quantile tag begin, in force until others come.
@@ -57,6 +62,11 @@ class CutPoints(msgspec.Struct, frozen=True):
     customers: int
     cuts: list[float]
 
+    @property
+    def name(self) -> str:
+        """What it is of."""
+        return self.tag
+
 
 def quantile_rules(catalogue: Catalogue) -> dict[str, Quantiles]:
     """The rules of the quantile tags, by name, in the order in which tags are evaluated."""
@@ -71,7 +81,7 @@ def definition_of(catalogue: Catalogue, tag: str) -> str:
     features = []
     for feature in reversed(catalogue.features):  # each rests on earlier ones
         if feature.name in wanted:
-            wanted |= {name.name for name in names_in(feature.compute)} if feature.compute is not None else set()
+            wanted |= set(feature.rests_on)
             features.append(msgspec.structs.replace(feature, title={}))
     meaning = msgspec.structs.replace(rule, refresh_ms=0, least=0, tolerance=0.0)
     whole = (FORMAT, meaning, features, catalogue.offset_ms, catalogue.currency)

@@ -21,8 +21,7 @@ def sources_of(item: Tag | Segment, catalogue: Catalogue) -> tuple[str, ...]:
         seen.add(name)
         if name in features:
             found.update(features[name].sources)
-            if (compute := features[name].compute) is not None:
-                waiting += [one.name for one in rules.names_in(compute)]
+            waiting += features[name].rests_on
         else:
             rule = tags[name].rule
             waiting += targets[rule.target].features if isinstance(rule, Score) else rests_on(rule)

@@ -63,7 +63,7 @@ Saying = Callable[[float], Value]
 
 def saying(feature: Feature, exponent: int) -> Saying:
     """What turns the feature's register into JSON; NaN is null."""
-    computed = feature.aggregation is Aggregation.COMPUTE
+    computed = feature.is_derived
     match feature.unit:
         case Unit.MONEY if computed or feature.aggregation is Aggregation.MEAN:
             scale = 10**exponent

@@ -29,12 +29,13 @@ from streams.cluster import Cluster, StateRefused, prepare
 from streams.config import Clock, Settings, wall_ms
 from streams.control import Control
 from streams.counters import Counters
-from streams.cuts import FIRST_PARTITION, Cut, Followed
 from streams.emit import producer
 from streams.engine import plan
+from streams.gathering import Cut
 from streams.heads import Heads
 from streams.heartbeat import Heartbeat
 from streams.lane import Batch, Lane, Place, Tuning, quiet
+from streams.measures import FIRST_PARTITION, Measures
 from streams.model_follower import Model, Models
 from streams.processor import Partition
 from streams.rekey import Rekeyer
@@ -87,7 +88,7 @@ class Worker:
         self._models = Models(catalogue, settings.group(catalogue.name))
         self.silence = Silence(catalogue, settings.group(catalogue.name))
         self.clock = clock
-        self._cuts = Followed(catalogue, settings.group(catalogue.name), settings.clock is Clock.WALL)
+        self._cuts = Measures(catalogue, settings.group(catalogue.name), settings.clock is Clock.WALL)
         self.cluster: Cluster
         self._rebuild, self._file = rebuild, file
         self._sender: AIOKafkaProducer
@@ -347,7 +348,7 @@ class Worker:
                     task.observe(self._lane)
             if 0 in self._tasks and not self._suspended and self._lane.holds and self.heartbeat is not None:
                 self.silence.decide(self.heartbeat.everyone(), self.clock(), self.cluster.partitions)
-            self._cuts.tick(FIRST_PARTITION in self._tasks, time.monotonic())
+            await self._cuts.tick(FIRST_PARTITION in self._tasks, time.monotonic())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._beside.halt.wait(), TICK_S)
 

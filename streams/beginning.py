@@ -11,9 +11,9 @@ from streams.cluster import Cluster
 from streams.config import Clock, Settings, wall_ms
 from streams.correcting import Correcting
 from streams.counters import Counters
-from streams.cuts import Merger
 from streams.emit import Emitter, Outlet
 from streams.engine.plan import Plan
+from streams.measures import Makers
 from streams.processor import Partition
 from streams.reaching import Reaching
 from streams.residence import Cold, rows_within
@@ -68,8 +68,8 @@ class Beginning:
             part.asker.load(recovered.kept[LABELS])
         if self._settings.clock is Clock.EVENT and self._cluster.partitions == 1:
             # All customers are here, and time is their records': so cut-points are those of a replay.
-            merger = Merger(catalogue)
-            for points in part.census.held.values():
+            merger = Makers(catalogue)
+            for points in part.census.in_force():
                 merger.know(points)
             part.merger = merger.at_once
         ends = {} if marker is None else marker.outputs

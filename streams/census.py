@@ -1,30 +1,35 @@
-"""The quantile tags of one partition: counting its customers when it is time to, and the cut-points in force."""
+"""The quantile tags and lifetime models of one partition: counting its customers when it is time to, and what holds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.lifetime import Fit, Sample
 from schemas.population import CutPoints, Population, definition_of, quantile_rules
 from streams.arena import Arena
 from streams.engine.layout import MISSING, NEVER, NOW
 from streams.engine.plan import Plan
 from streams.engine.population import LOWEST, UNKNOWN, histogram, is_ordered
 from streams.engine.quantiles import BEFORE, IN_FORCE, Cuts, no_cuts
+from streams.sampling import PartitionLifetimes
 
 KEPT: Final = "cuts"
 """Under what a marker's clocks hold the cut-points that the rows were brought up to."""
+KEPT_FITS: Final = "fits"
+"""The same of lifetime models' parameters."""
 
 
 class Refresh(msgspec.Struct, frozen=True):
-    """A moment (UTC ms) at which the populations of some quantile tags are counted."""
+    """A moment (UTC ms) at which the populations of some quantile tags are counted, and lifetime models sampled."""
 
     at_ms: int
     tags: list[str]
+    lifetimes: list[str] = []
 
 
 class PartitionCensus:
@@ -39,6 +44,8 @@ class PartitionCensus:
         The cut-points as the kernel reads them.
     held
         Those in force, by tag.
+    lifetimes
+        The lifetime models, and their parameters in force.
     reached_ms
         The latest moment that time is known to have reached, by the watermark or by the wall's clock.
     """
@@ -50,14 +57,17 @@ class PartitionCensus:
         self.definitions = {name: definition_of(plan.catalogue, name) for name in self._rules}
         self.cuts: Cuts = no_cuts(plan.tables)
         self.held: dict[str, CutPoints] = {}
+        self.lifetimes = PartitionLifetimes(plan, arena, self.cuts)
         self._settled: dict[str, CutPoints] = {}
+        self._settled_fits: dict[str, Fit] = {}
         self._next: dict[str, int] = {}
+        self._next_fits: dict[str, int] = {}
         self.reached_ms = MISSING
-        if self._rules:
+        if self:
             self._stop_at(MISSING + 1)  # the first record of all says when the first refresh is
 
     def __bool__(self) -> bool:
-        return bool(self._rules)
+        return bool(self._rules or self.lifetimes.models)
 
     # ---------------------------------------------------------------------------------------------------- counting
 
@@ -66,17 +76,24 @@ class PartitionCensus:
 
         The first moment of all has none: there is nobody to be counted yet.
         """
-        if not self._rules or reached_ms is None:
+        if not self or reached_ms is None:
             return []
         self.reached_ms = max(self.reached_ms, reached_ms)
+        tags = self._due(reached_ms, {name: rule.refresh_ms for name, rule in self._rules.items()}, self._next)
+        periods = {name: model.refresh_ms for name, model in self.lifetimes.models.items()}
+        fits = self._due(reached_ms, periods, self._next_fits)
+        self._stop_at(min(*self._next.values(), *self._next_fits.values(), NEVER) + self._plan.skew_ms)
+        return [Refresh(at, tags.get(at, []), fits.get(at, [])) for at in sorted(tags.keys() | fits.keys())]
+
+    def _due(self, reached_ms: int, periods: Mapping[str, int], upcoming: dict[str, int]) -> dict[int, list[str]]:
+        """What is due, by moment; `upcoming` holds when each comes next, and is moved on."""
         found: dict[int, list[str]] = {}
-        for name, rule in self._rules.items():
-            last = self._boundary(reached_ms, rule.refresh_ms)
-            if name in self._next and reached_ms >= self._next[name]:
+        for name, period_ms in periods.items():
+            last = self._boundary(reached_ms, period_ms)
+            if name in upcoming and reached_ms >= upcoming[name]:
                 found.setdefault(last, []).append(name)
-            self._next[name] = max(last + rule.refresh_ms, self._next.get(name, MISSING))
-        self._stop_at(min(self._next.values()) + self._plan.skew_ms)
-        return [Refresh(at_ms, found[at_ms]) for at_ms in sorted(found)]
+            upcoming[name] = max(last + period_ms, upcoming.get(name, MISSING))
+        return found
 
     def _boundary(self, at_ms: int, refresh_ms: int) -> int:
         """The last multiple of a refresh's period, in local time, at or before a moment."""
@@ -100,6 +117,17 @@ class PartitionCensus:
             )  # fmt: skip
         return found
 
+    def counted(
+        self, refresh: Refresh, partition: int, partitions: int, frozen: Collection[str]
+    ) -> Iterator[list[Population | Sample]]:  # fmt: skip
+        """All that is counted at a refresh, samples first: levels may rest on what is foretold of them.
+
+        Of a lifetime model with a `frozen` source none is taken: its customers only seem silent.
+        """
+        lively = (name for name in refresh.lifetimes if not self.lifetimes.sources(name) & set(frozen))
+        yield [self.lifetimes.sample(name, refresh.at_ms, partition, partitions) for name in lively]
+        yield [*self.populations(refresh, partition, partitions)]
+
     def counts(self, tag: str, at_ms: int) -> NDArray[np.int64]:
         """How many customers are in which bucket, shape (BUCKETS,).
 
@@ -117,19 +145,23 @@ class PartitionCensus:
 
     # --------------------------------------------------------------------------------------------------- measuring
 
-    def adopt(self, points: CutPoints) -> bool:
+    def adopt(self, points: CutPoints | Fit) -> bool:
         """Have these in force from now on; whether rows have to be brought up to them, by a whole round.
 
         To be called between rounds. Those of another definition, or in force already, are passed over.
         """
-        if not self._fits(points) or self.held.get(points.tag) == points:
+        held = (self.lifetimes.held if isinstance(points, Fit) else self.held).get(points.name)
+        if not self._fits(points) or held == points:
             return False
-        self.cuts.points[BEFORE], self.cuts.ready[BEFORE] = self.cuts.points[IN_FORCE], self.cuts.ready[IN_FORCE]
+        for moving in (self.cuts.points, self.cuts.ready, self.cuts.fits, self.cuts.fitted):
+            moving[BEFORE] = moving[IN_FORCE]
         self._put(points)
         self.cuts.stale[0] = 0
         return True
 
-    def _fits(self, points: CutPoints) -> bool:
+    def _fits(self, points: CutPoints | Fit) -> bool:
+        if isinstance(points, Fit):
+            return self.lifetimes.takes(points)
         rule = self._rules.get(points.tag)
         return (
             rule is not None
@@ -138,7 +170,10 @@ class PartitionCensus:
             and is_ordered(points.cuts, rule.falling)
         )
 
-    def _put(self, points: CutPoints) -> None:
+    def _put(self, points: CutPoints | Fit) -> None:
+        if isinstance(points, Fit):
+            self.lifetimes.put(points)
+            return
         place = self._places[points.tag]
         self.cuts.points[IN_FORCE, place, : len(points.cuts)] = points.cuts
         self.cuts.ready[IN_FORCE, place] = True
@@ -147,26 +182,34 @@ class PartitionCensus:
     def settle(self) -> None:
         """Every row has been brought up to the cut-points in force."""
         self.cuts.stale[0] = NEVER
-        self._settled = dict(self.held)
+        self._settled, self._settled_fits = dict(self.held), dict(self.lifetimes.held)
 
     def of_slot(self, slot: int) -> Cuts:
         """The cut-points as the row in a slot is measured by them now; a copy."""
         use = BEFORE if slot >= int(self.cuts.stale[0]) else IN_FORCE
-        return Cuts(self.cuts.points.copy(), self.cuts.ready.copy(), self.cuts.stale.copy(), np.full(1, use))
+        found = Cuts._make(part.copy() for part in self.cuts)
+        found.use[0] = use
+        return found
 
     # ------------------------------------------------------------------------------------------------------ keeping
 
     def kept(self) -> dict[str, Any]:
         """What a marker has to hold, beside the clocks."""
-        return {KEPT: msgspec.to_builtins(list(self._settled.values()))} if self._settled else {}
+        kept = {KEPT: list(self._settled.values()), KEPT_FITS: list(self._settled_fits.values())}
+        return {name: msgspec.to_builtins(some) for name, some in kept.items() if some}
 
-    def restore(self, clock_state: Mapping[str, Any]) -> list[str]:
-        """Measure rows that are read back by the cut-points of their marker; before they are. The tags that have some.
+    def restore(self, clock_state: Mapping[str, Any]) -> None:
+        """Measure rows that are read back by the cut-points and parameters of their marker; before they are.
 
         Newer ones, from `control`, are adopted then as always.
         """
-        for points in msgspec.convert(clock_state.get(KEPT, []), list[CutPoints]):
+        kept: list[CutPoints | Fit] = [*msgspec.convert(clock_state.get(KEPT, []), list[CutPoints])]
+        kept += msgspec.convert(clock_state.get(KEPT_FITS, []), list[Fit])
+        for points in kept:
             if self._fits(points):
                 self._put(points)
-        self._settled = dict(self.held)
-        return list(self.held)
+        self._settled, self._settled_fits = dict(self.held), dict(self.lifetimes.held)
+
+    def in_force(self) -> list[CutPoints | Fit]:
+        """All that rows are measured by."""
+        return [*self.lifetimes.held.values(), *self.held.values()]

@@ -35,7 +35,8 @@ def _digest() -> str:
     """16 hex digits of the source that is compiled."""
     digest = hashlib.blake2b(digest_size=8)
     here = Path(__file__).parent
-    for path in (*sorted((here / "engine").glob("*.py")), here.parent / "models" / "transform.py"):
+    models = (here.parent / "models" / name for name in ("lifetime.py", "transform.py"))
+    for path in (*sorted((here / "engine").glob("*.py")), *models):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

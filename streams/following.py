@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 
 from schemas.silence import Stall
-from streams.cuts import Cut
+from streams.gathering import Cut
 from streams.measuring import Measuring
 from streams.model_follower import Model
 from streams.output import Output

@@ -25,7 +25,8 @@ class Heads:
     Attributes
     ----------
     words
-        The row's now and the times since which the features of quantile tags count; nothing where no tag needs them.
+        What the whole population is counted by at a refresh: the row's now and the times since which the features of
+        quantile tags count, and the purchases that lifetime models are fitted on.
     width
         Words of a head.
     """
@@ -33,7 +34,8 @@ class Heads:
     def __init__(self, plan: Plan) -> None:
         stored = plan.tables.quantiles["stored"]
         times = np.unique(stored[stored >= 0]).tolist()
-        self.words = np.array([NOW, *times] if times else [], dtype=np.int64)
+        of_times = [NOW, *times] if times else []
+        self.words = np.unique(np.array([*of_times, *_purchases(plan)], dtype=np.int64))
         self._tags = len(plan.tables.quantiles)
         self.width = 1 + self._tags + len(self.words)
 
@@ -58,3 +60,10 @@ class Heads:
             counts[OUT] = 0
             state.census.counts[tag] += counts
         return heads[:, 1 + self._tags :]
+
+
+def _purchases(plan: Plan) -> list[int]:
+    """The words that hold what lifetime models are fitted on."""
+    outlooks = plan.tables.outlooks
+    words = [outlooks["count"] // 2, outlooks["last"], outlooks["first"], outlooks["total"][outlooks["total"] >= 0]]
+    return [int(word) for some in words for word in some]

@@ -42,8 +42,8 @@ class Lookups:
         self.arena = Arena(plan, None if cold is None else cold.rows)
         self.residence = None if cold is None else Residence(plan, self.arena, cold)
         self._still = Standstill(plan)
-        self.sayer = Sayer(plan, self.arena, self._still)
         self.census = PartitionCensus(plan, self.arena)
+        self.sayer = Sayer(plan, self.arena, self._still, self.census.cuts)
         self._profiles = np.array([plan.rows.newest[one.name] for one in sources if one.profile], dtype=np.int64)
 
     @property
@@ -132,7 +132,7 @@ class Lookups:
             if row is None:
                 return None
             cuts, freeze = self.census.of_slot(self.arena.slots[customer]), self._still.now()
-        return explain(self.plan, row, cuts, self.census.held, freeze)
+        return explain(self.plan, row, cuts, self.census.held, freeze, self.census.lifetimes.held)
 
     def holds(self, name: str, customer: str) -> bool | None:
         """What a boolean tag, segment or stored feature says of a customer now; None where that is not known."""
@@ -146,6 +146,17 @@ class Lookups:
             frames = self.arena.state.frames[slots]
             known: NDArray[np.int64] = self.arena.state.rows[np.ix_(frames, self._profiles)].max(axis=1, initial=0)
         return known
+
+    @property
+    def watermark(self) -> int | None:
+        """The partition's watermark in ms, None before the first record."""
+        found = int(clock.watermark(self.arena.state.clock, self.plan.skew_ms))
+        return None if found == MISSING else found
+
+    def event_now(self) -> int:
+        """The newest confirmed event time in ms; 0 before the first record."""
+        found = self.watermark
+        return 0 if found is None else found + self.plan.skew_ms
 
     def overview(self) -> Overview:
         """How many customers say what."""
@@ -173,17 +184,6 @@ class Lookups:
         with self._lock:
             if self._still.go(source):
                 self.sayer.tell()
-
-    @property
-    def watermark(self) -> int | None:
-        """The partition's watermark in ms, None before the first record."""
-        found = int(clock.watermark(self.arena.state.clock, self.plan.skew_ms))
-        return None if found == MISSING else found
-
-    def event_now(self) -> int:
-        """The newest confirmed event time in ms; 0 before the first record."""
-        found = self.watermark
-        return 0 if found is None else found + self.plan.skew_ms
 
     def take_dirty(self) -> Dirty:
         """The rows written since the last call, encoded; they stay in memory until `written`."""

@@ -1,8 +1,8 @@
-"""New cut-points on their way to a partition's customers: one set at a time, slice by slice."""
+"""New cut-points and lifetime parameters on their way to a partition's customers: one set at a time, slice by slice."""
 
 from __future__ import annotations
 
-from streams.cuts import Cut
+from streams.gathering import Cut
 from streams.output import Output
 from streams.processor import Partition
 from streams.rounds import Round
@@ -13,12 +13,12 @@ class Measuring:
 
     def __init__(self, part: Partition) -> None:
         self._part = part
-        self._waiting: dict[str, Cut] = {}
+        self._waiting: dict[tuple[type, str], Cut] = {}
         self._round: Round | None = None
 
     def take(self, cut: Cut) -> None:
         """Have these cut-points adopted when it is their turn."""
-        self._waiting[cut.points.tag] = cut
+        self._waiting[type(cut.points), cut.points.name] = cut
 
     @property
     def at_work(self) -> bool:

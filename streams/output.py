@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from schemas.learning import Example
+from schemas.lifetime import Sample
 from schemas.population import Population
 from schemas.records import Change, DeadLetter, LateEvent
 from streams.written import Changes
@@ -17,7 +18,7 @@ class Output(msgspec.Struct):
     dead: list[DeadLetter]
     late: list[LateEvent]
     examples: list[Example]
-    populations: list[Population]
+    populations: list[Population | Sample]
     applied: int = 0
     duplicates: int = 0
     superseded: int = 0

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.learning import ModelSnapshot
-from schemas.population import CutPoints, Population
+from schemas.lifetime import Fit
 from schemas.sources import MISSING, Bad, Incoming, Reason
 from streams.asking import Asker
 from streams.columns import columns_of
@@ -24,6 +24,7 @@ from streams.engine.plan import Plan
 from streams.engine.tables import no_models
 from streams.intake import Intake
 from streams.lookups import Lookups
+from streams.measures import Made, Part
 from streams.merge import Merge, Piece, as_given
 from streams.model_follower import take_in
 from streams.output import Output, Rescored
@@ -64,10 +65,11 @@ class Partition(Lookups):
         self._positions: dict[str, int] = {}
         self._pushed: dict[int, int] = {}
         self._newest = [MISSING] * len(catalogue.sources)
-        self._advanced_ms, self._due_ms = MISSING, MISSING
+        self._advanced_ms, self._due_ms, self._passed_ms = MISSING, MISSING, MISSING
         self._candidate = ""
         self._empty_codes = plan.rows.empty[plan.tables.rules["said"] + 1] >> 4
-        self.merger: Callable[[list[Population]], list[CutPoints]] | None = None  # where all customers are here
+        self.merger: Callable[[list[Part]], list[Made]] | None = None  # where all customers are here
+        self._refits = False
         self._models = no_models(plan.tables)
         self.models: dict[str, ModelSnapshot] = {}
         names = len(plan.tables.features) + len(catalogue.tags)
@@ -246,17 +248,18 @@ class Partition(Lookups):
         """Count the customers where a refresh of quantile tags is due."""
         for refresh in self.census.due(reached_ms):
             self._fire(refresh.at_ms, output, anchors)
-            found = self.census.populations(refresh, self.partition, self.partitions)
-            output.populations += found
-            for points in [] if self.merger is None else self.merger(found):
-                if self.adopt_cuts(points):
-                    self._recut(0, len(self.arena), f"{points.tag}/{points.version}", refresh.at_ms, output)
+            for found in self.census.counted(refresh, self.partition, self.partitions, self._still.since):
+                output.populations += found
+                for points in [] if self.merger is None else self.merger(found):
+                    if self.adopt_cuts(points):
+                        self._recut(0, len(self.arena), f"{points.name}/{points.version}", refresh.at_ms, output)
 
-    def adopt_cuts(self, points: CutPoints) -> bool:
-        """Measure by these cut-points; whether all customers are to be brought up to them (`recut`) before others."""
+    def adopt_cuts(self, points: Made) -> bool:
+        """Measure by these; whether all customers are to be brought up to them (`recut`) before others."""
         if not self.census.adopt(points):
             return False
-        self.sayer.measured(points.tag)
+        self._refits = isinstance(points, Fit)
+        self.sayer.measured(points)
         return True
 
     def recut(self, first: int, anchor: str, most: int = _TIMERS) -> Rescored:
@@ -269,7 +272,7 @@ class Partition(Lookups):
     def _recut(self, first: int, end: int, anchor: str, floor: int, output: Output) -> None:
         while first < end:
             stop = self._bring_next(first, end)
-            first = kernel.recut(self._still.tables, self.arena.state, self._out, first, stop, floor)
+            first = kernel.recut(self._still.tables, self.arena.state, self._out, first, stop, floor, self._refits)
             self._drain(output, lambda _: [anchor])
         if end >= len(self.arena):
             self.census.settle()
@@ -338,13 +341,21 @@ class Partition(Lookups):
             "said": self.arena.said_in_store(self._empty_codes).tolist(),
             "behind": bool(self._still.freeze.on[0]),
             "origins": self._intake.state(self._positions),
+            "passed": self._all_passed(),
             **self.census.kept(),
         }
 
+    def _all_passed(self) -> int:
+        """The moment up to which every timer has fired; MISSING where some wait."""
+        mark = int(clock.watermark(self.arena.state.clock, self.plan.skew_ms))
+        return MISSING if self.overdue or self.sleeps or self.frozen else max(mark, self._advanced_ms)
+
     def restore_cuts(self, clock_state: JSON) -> None:
         """Go on with the cut-points of a marker; before its rows are loaded."""
-        for tag in self.census.restore(clock_state):
-            self.sayer.measured(tag)
+        self._passed_ms = clock_state.get("passed", MISSING)
+        self.census.restore(clock_state)
+        for points in self.census.in_force():
+            self.sayer.measured(points)
 
     def restore(self, positions: dict[str, int], clock_state: JSON) -> None:
         """Go on from a marker; the rows are loaded already."""
@@ -374,12 +385,12 @@ class Partition(Lookups):
         slots = self.arena.add(customers)
         self.arena.stored[slots] = True
         if self.residence is not None:
-            self.residence.know(slots, rows)
+            self.residence.know(slots, rows, self._passed_ms)
         elif len(slots):
             self.arena.index()
             first, state = int(slots[0]), self.arena.state
             codec.decode(rows, state.rows, slots, self.plan.rows.empty, self.arena.heads.width)
             self._still.loaded(state.rows[slots])
-            kernel.set_due_of(self._still.tables, state, first, len(self.arena), self._out)
+            kernel.set_due_of(self._still.tables, state, first, len(self.arena), self._passed_ms, self._out)
             for name, column in self.plan.rows.newest.items():
                 self._reached(self._numbers[name], int(state.rows[slots, column].max()))

@@ -10,12 +10,11 @@ import msgspec
 from aiokafka.partitioner import murmur2
 
 from schemas.catalogue import Catalogue
-from schemas.population import CutPoints, Population
 from schemas.records import Change, CustomerTags, DeadLetter, LateEvent
 from schemas.silence import Stall
 from schemas.sources import Incoming
-from streams.cuts import Merger
 from streams.engine.plan import Plan, build
+from streams.measures import Made, Makers, Part
 from streams.output import Output
 from streams.processor import Partition
 from streams.written import Customers
@@ -51,13 +50,13 @@ class Replay:
     def __init__(self, plan: Plan, partitions: int = 1) -> None:
         self.plan = plan
         self.parts = [Partition(plan, number, partitions, keyed=False) for number in range(partitions)]
-        self.merger = Merger(plan.catalogue)
+        self.merger = Makers(plan.catalogue)
         if partitions == 1:  # several are cut where the merger of a cluster does it: on its control topic
             self.parts[0].merger = self._merge
         self._keys = {source.name: source.key for source in plan.catalogue.sources}
         self.records = 0
 
-    def _merge(self, populations: list[Population]) -> list[CutPoints]:
+    def _merge(self, populations: list[Part]) -> list[Made]:
         return self.merger.at_once(populations)
 
     def feed(self, records: list[Record]) -> Iterator[Output]:

@@ -102,8 +102,11 @@ class Residence:
 
     # ------------------------------------------------------------------------------------------------- in and out
 
-    def know(self, slots: NDArray[np.int64], written: list[bytes]) -> None:
+    def know(self, slots: NDArray[np.int64], written: list[bytes], passed: int) -> None:
         """Take the heads of rows that are in the store, of all slots there are so far in turn.
+
+        All timers due at or before `passed` have fired: those that changed nothing, and so were not written, are looked
+        at once more as of then, for when they are due next.
 
         Raises
         ------
@@ -112,7 +115,7 @@ class Residence:
         """
         arena, heads = self._arena, self._arena.heads
         arena.kept[slots] = heads.restore(arena.state, slots, codec.heads_of(written, heads.width))
-        due_index.set_all(arena.state.due, arena.state.due.time[: len(arena)].copy())
+        due_index.set_all(arena.state.due, np.maximum(arena.state.due.time[: len(arena)], passed))
 
     def begin(self, slots: NDArray[np.int64]) -> None:
         """Have the rows of a step's customers in memory, and keep them there until `end`."""

@@ -8,7 +8,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.catalogue import Score
+from schemas.catalogue import Quantiles, Score
+from schemas.lifetime import Fit, models_of
+from schemas.population import CutPoints
 from schemas.values import saying
 from streams.arena import Arena
 from streams.engine import words as texts
@@ -18,6 +20,7 @@ from streams.engine.ink import ESCAPED
 from streams.engine.kernel import Out
 from streams.engine.layout import MISSING
 from streams.engine.plan import Plan
+from streams.engine.quantiles import Cuts
 from streams.engine.write import Anchors, Page, Reals
 from streams.standstill import Standstill
 from streams.written import Changes, Customers
@@ -29,7 +32,7 @@ Anchoring = Callable[[NDArray[np.int64]], list[str]]
 class Sayer:
     """Words for what a partition's rows say."""
 
-    def __init__(self, plan: Plan, arena: Arena, still: Standstill) -> None:
+    def __init__(self, plan: Plan, arena: Arena, still: Standstill, cuts: Cuts | None = None) -> None:
         catalogue = plan.catalogue
         self._still = still
         self.plan, self.arena, self.words = plan, arena, texts.build(plan)
@@ -38,12 +41,16 @@ class Sayer:
         self._whole = {n: saying(catalogue.features[n], catalogue.exponent) for n in whole}
         self._features = {feature.name: index for index, feature in enumerate(catalogue.features)}
         self._places = {name: index for index, name in enumerate(plan.said)}
-        self._desk = desk(plan.tables, len(catalogue.features) + len(catalogue.tags), None, still.freeze)
+        self._desk = desk(plan.tables, len(catalogue.features) + len(catalogue.tags), None, still.freeze, cuts)
         self._sinces = np.array([plan.rows.said[name] for name in plan.said], dtype=np.int64)
         self._scratch = write.page(0, 1)
         self._work = write.work_space()
         self._encode = msgspec.json.Encoder().encode
         self._warming = {tag.name: "warming" for tag in catalogue.tags if tag.waits}
+        # A quantile tag has cut-points only once its feature has values.
+        some = [tag for tag in catalogue.tags if not isinstance(tag.rule, Quantiles)]
+        self._unfitted = {tag.name: models for tag in some if (models := models_of(catalogue, tag))}
+        self._warming |= dict.fromkeys(self._unfitted, "warming")
         self.status = dict(self._warming)
 
     def ready(self, target: str, ready: bool = True) -> None:
@@ -55,9 +62,14 @@ class Sayer:
                     self._warming[tag.name] = "warming"
         self.tell()
 
-    def measured(self, tag: str) -> None:
-        """Say of a quantile tag no more that it is `warming`: it has cut-points."""
-        self._warming.pop(tag, None)
+    def measured(self, points: CutPoints | Fit) -> None:
+        """Say no more that what waited for these is `warming`: a quantile tag, or what rests on a lifetime model."""
+        if isinstance(points, CutPoints):
+            self._warming.pop(points.tag, None)
+        for tag, models in self._unfitted.items():
+            models.discard(points.name if isinstance(points, Fit) else "")
+            if not models:
+                self._warming.pop(tag, None)
         self.tell()
 
     def tell(self) -> None:
@@ -136,7 +148,7 @@ class Sayer:
         state, names = self.arena.state, self.arena.names
         values = np.empty((len(slots), self.words.features))
         frames = state.frames[slots].astype(np.int64)
-        read_rows(self._still.tables, frames, state.rows, state.rows32, state.reals, self._desk, values)
+        read_rows(self._still.tables, slots, frames, state.rows, state.rows32, state.reals, self._desk, values)
         flat, registers = np.empty(values.size), np.empty(values.size, dtype=np.int64)
         found = write.reals_of_customers(self.words, values, flat, registers)
         reals = self._reals(flat[:found], registers[:found])

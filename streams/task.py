@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from schemas.catalogue import Source
-from schemas.population import Population
 from schemas.sources import Incoming
 from schemas.topics import Role, read_from
 from streams.cluster import Cluster
@@ -25,6 +24,7 @@ from streams.counters import Counters
 from streams.emit import Cut, Emitter
 from streams.following import Following, News
 from streams.lane import Batch, Lane, Place
+from streams.measures import Part
 from streams.output import Dirty, Output
 from streams.processor import Partition
 from streams.reaching import Reaching, Said
@@ -99,7 +99,7 @@ class Task:
         self._inbox: list[_Received] = []
         self._head: int | None = None
         self._following = Following(part)
-        self.publish: Callable[[list[Population]], None] | None = None
+        self.publish: Callable[[list[Part]], None] | None = None
         self._unpublished: list[Changes] = []
         self._passed_ms: int | None = None
         self.part, self.number, self._sources, self._emitter = part, number, sources, emitter

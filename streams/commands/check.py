@@ -17,8 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas import rules
-from schemas.catalogue import Aggregation, Catalogue, Feature, Quantiles, Score, Segment, Tag, Target
+from schemas.catalogue import Catalogue, Feature, Quantiles, Score, Segment, Tag, Target
 from schemas.durations import format_duration
+from schemas.lifetime import models_of
 from schemas.loading import load
 from schemas.loading_tags import rests_on
 from schemas.problems import CatalogueError, Problem
@@ -157,7 +158,7 @@ def row_bytes(catalogue: Catalogue) -> int:
 def tiles(feature: Feature) -> str:
     """How the feature's window is cut, `30d = 30 x 1d`; `ever` where it has none."""
     if feature.window is None:
-        return "" if feature.aggregation is Aggregation.COMPUTE else "ever"
+        return "" if feature.is_derived else "ever"
     window = feature.window
     return f"{format_duration(window.length_ms)} = {window.tiles} x {format_duration(window.width_ms)}"
 
@@ -194,7 +195,7 @@ def base(catalogue: Catalogue, names: Iterable[str]) -> Base:
 
 
 def _beneath_feature(feature: Feature) -> list[str]:
-    return [name.name for name in rules.names_in(feature.compute)] if feature.compute is not None else []
+    return list(feature.rests_on)
 
 
 def _beneath_tag(tag: Tag, catalogue: Catalogue) -> list[str]:
@@ -227,8 +228,11 @@ def _features(catalogue: Catalogue) -> Table:
     table = _table("Features", "name", "how", "sources", "window = tiles", "unit")
     for feature in catalogue.features:
         how = feature.aggregation.value + (f" of {feature.field}" if feature.field else "")
-        if feature.aggregation is Aggregation.COMPUTE:
-            how += " from " + ", ".join(dict.fromkeys(_beneath_feature(feature)))
+        if feature.outlook is not None:
+            ahead = f" within {format_duration(feature.outlook.within_ms)}" if feature.outlook.within_ms else ""
+            how += f" {feature.outlook.model}: {feature.outlook.gives}{ahead}"
+        if feature.is_derived:
+            how += " from " + ", ".join(feature.rests_on)
         sources = feature.sources or base(catalogue, [feature.name]).sources
         row = (feature.name, how, ", ".join(sources), tiles(feature), feature.unit.value)
         table.add_row(*map(Text, row))
@@ -239,7 +243,8 @@ def _tags(catalogue: Catalogue) -> Table:
     table = _table("Tags", "name", "kind", "owner", "rests on", "status")
     for tag in catalogue.tags:
         under = base(catalogue, _beneath_tag(tag, catalogue))
-        status = f"warming: {tag.waits}" if tag.waits else ""
+        waits = tag.waits or next((catalogue.lifetime(name).waits for name in models_of(catalogue, tag)), "")
+        status = f"warming: {waits}" if waits else ""
         status = _cut(tag.rule) if isinstance(tag.rule, Quantiles) else status
         table.add_row(*map(Text, (tag.name, tag.kind.value, tag.owner, str(under), status)))
     return table

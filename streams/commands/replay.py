@@ -142,6 +142,8 @@ def _run(catalogue: Catalogue, records: Iterator[Record], out: Path, until_ms: i
     writer.close(run)
     cut_points = list(run.parts[0].census.held.values())
     (out / "cut-points.json").write_bytes(msgspec.json.format(msgspec.json.encode(cut_points)))
+    fits = list(run.parts[0].census.lifetimes.held.values())
+    (out / "lifetime.json").write_bytes(msgspec.json.format(msgspec.json.encode(fits)))
     overview = run.parts[0].overview()
     return Summary(
         catalogue=catalogue.name,

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from streams.engine.compiling import compiled, inlined
 from streams.engine.layout import MISSING, NEVER, NOW, StoreKind
 from streams.engine.machine import SPARE, run_program
-from streams.engine.quantiles import Cuts, next_cut, no_cuts, quantile_code
+from streams.engine.outlook import foretold, outlook
+from streams.engine.quantiles import Cuts, choose, next_cut, no_cuts, quantile_code
 from streams.engine.scoring import next_midnight, score_levels, scored
 from streams.engine.spans import AT, COUNT, FIRST, SLOT, UNTIL, Freeze, Stands, span, stands
 from streams.engine.tables import FeatureKind, Models, RuleKind, Tables, no_models
@@ -25,7 +26,7 @@ _MEAN, _DAYS, _DISTINCT, _TOP = (int(FeatureKind[n]) for n in ("MEAN", "DAYS", "
 _STORED, _SINCE, _COMPUTE = int(FeatureKind.STORED), int(FeatureKind.SINCE), int(FeatureKind.COMPUTE)
 _WHEN, _LEVELS, _CATEGORY, _SCORE = (int(RuleKind[n]) for n in ("WHEN", "LEVELS", "CATEGORY", "SCORE"))
 _QUANTILE, _CODE = int(RuleKind.QUANTILE), int(RuleKind.CODE)
-_PROFILE = int(StoreKind.PROFILE)
+_PROFILE, _LIFETIME = int(StoreKind.PROFILE), int(FeatureKind.LIFETIME)
 Words: TypeAlias = NDArray[np.int64]
 Halves: TypeAlias = NDArray[np.int32]
 Doubles: TypeAlias = NDArray[np.float64]
@@ -225,6 +226,12 @@ def _read_features(tables: Tables, which: int, at: int, row: Words, row32: Halve
         if feature.kind == _COMPUTE:
             registers[index] = run_program(tables.steps, tables.constants, feature.start, feature.end, registers)
             continue
+        if feature.kind == _LIFETIME:
+            moment = groups[feature.group, AT] if frozen else at
+            fits, fitted, use = desk.cuts.fits, desk.cuts.fitted, desk.cuts.use[0]
+            offset_ms, place = tables.offset_ms, feature.start
+            registers[index] = outlook(tables.outlooks, offset_ms, fits, fitted, use, place, moment, row, row32)
+            continue
         if feature.kind == _SINCE or feature.kind == _STORED:
             moment = groups[feature.group, AT] if frozen else at
             registers[index] = _untiled(feature.kind, feature.scale, stores[feature.store], moment, row, reals)
@@ -263,11 +270,22 @@ def read_all(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles,
 
 @compiled
 def read_rows(
-    tables: Tables, frames: Words, rows: Words, rows32: Halves, reals: Doubles, desk: Desk, out: Doubles
+    tables: Tables,
+    slots: Words,
+    frames: Words,
+    rows: Words,
+    rows32: Halves,
+    reals: Doubles,
+    desk: Desk,
+    out: Doubles,
 ) -> None:
-    """Put every feature of the rows in `frames`, each at its own now, into `out`, shape (frames, features)."""
-    for i in range(len(frames)):
-        frame = frames[i]
+    """Put every feature of the rows in `slots`, each at its own now, into `out`, shape (slots, features).
+
+    `frames` say where the rows lie.
+    """
+    for i in range(len(slots)):
+        slot, frame = slots[i], frames[i]
+        choose(desk.cuts, slot)
         read_all(tables, rows[frame, NOW], rows[frame], rows32[frame], reals[frame], desk)
         for feature in range(out.shape[1]):
             out[i, feature] = desk.registers[feature]
@@ -316,6 +334,8 @@ def decide(
         if rescore:
             read_features(tables, EXTRA, at, row, row32, reals, desk)
             score_levels(tables, desk.models, registers, codes)
+    if foretold(desk.cuts):
+        due = min(due, next_midnight(at, tables.offset_ms))
     for place in range(len(sinces)):
         since = sinces[place]
         time = row[since.stored]

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.catalogue import Segment, Tag
-from schemas.explanations import CutExplanation
+from schemas.explanations import CutExplanation, LifetimeExplanation
+from schemas.lifetime import Fit
 from schemas.population import CutPoints
 from schemas.records import Value
 from schemas.rule_text import conditions, unparse
@@ -18,6 +19,7 @@ from schemas.rules import Expr
 from schemas.values import iso, named_value, said_value
 from streams.engine.evaluate import decide, desk, read_all
 from streams.engine.explain_cuts import explain_cuts
+from streams.engine.explain_lifetime import explain_lifetimes, unfitted
 from streams.engine.kernel import CAUSES
 from streams.engine.layout import NEVER, NOW
 from streams.engine.machine import run_program
@@ -33,7 +35,7 @@ class Explanation(msgspec.Struct, frozen=True):
     """A tag or segment of one customer: its value, since when and by which cause (None: it never changed).
 
     `because` holds what the rule uses as it is now; `flips` says which conditions decide, and when it turns by itself;
-    `cut_points` where a quantile tag's levels begin.
+    `cut_points` where a quantile tag's levels begin, and `lifetimes` what lifetime models know of the customer.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Explanation(msgspec.Struct, frozen=True):
     because: dict[str, Value]
     flips: str
     cut_points: CutExplanation | None = None
+    lifetimes: list[LifetimeExplanation] = []
 
 
 def explain(
@@ -53,6 +56,7 @@ def explain(
     cuts: Cuts | None = None,
     points: Mapping[str, CutPoints] | None = None,
     freeze: Freeze | None = None,
+    fits: Mapping[str, Fit] | None = None,
 ) -> list[Explanation]:
     """The explanation of every tag (in the catalogue's order), then every segment, at the row's now.
 
@@ -64,8 +68,10 @@ def explain(
         What these are, by tag.
     freeze
         What is frozen; None: every source flows.
+    fits
+        The parameters of lifetime models that the row is looked at by, by model.
     """
-    return _Explainer(plan, row, cuts, points or {}, freeze or nothing_frozen(plan.tables)).all()
+    return _Explainer(plan, row, cuts, points or {}, freeze or nothing_frozen(plan.tables), fits or {}).all()
 
 
 class _Explainer:
@@ -76,8 +82,9 @@ class _Explainer:
         cuts: Cuts | None,
         points: Mapping[str, CutPoints],
         freeze: Freeze,
+        fits: Mapping[str, Fit],
     ) -> None:
-        self.points = points
+        self.points, self.fits = points, fits
         self.plan, self.catalogue, self.row = plan, plan.catalogue, row
         self.views = row, row.view(np.int32), row.view(np.float64)
         self.now = int(row[NOW])
@@ -98,9 +105,7 @@ class _Explainer:
         index = self.places[item.name]
         at = self.plan.rows.said[item.name]
         code, cause = (int(self.row[at + 1]) >> 4) - 1, int(self.row[at + 1]) & 15
-        because = {
-            n: named_value(self.catalogue, n, float(self.registers[self.names[n]])) for n in self.plan.because[index]
-        }
+        because = {name: self._value(name) for name in self.plan.because[index]}
         return Explanation(
             name=item.name,
             title=item.title,
@@ -111,11 +116,17 @@ class _Explainer:
             because=because,
             flips=self._flips(item, index, code),
             cut_points=explain_cuts(self.catalogue, item, self.points),
+            lifetimes=explain_lifetimes(self.catalogue, item, self.fits, self._value),
         )
+
+    def _value(self, name: str) -> Value:
+        return named_value(self.catalogue, name, float(self.registers[self.names[name]]))
 
     def _flips(self, item: Tag | Segment, index: int, code: int) -> str:
         if isinstance(item, Tag) and item.waits and code < 0 and item.name not in self.points:
             return item.waits
+        if waits := unfitted(self.catalogue, item, self.fits):
+            return waits
         parts: list[str] = []
         exprs = (item.rule,) if isinstance(item, Segment) else rule_exprs(item.rule)
         if isinstance(item, Segment) or item.boolean:

@@ -41,10 +41,8 @@ CHANGE: Final = np.dtype(
 _EVENT, _TIME, _LATE, _PROFILE, _SCORE, _CUT_POINT = (
     CAUSES.index(c) + 1 for c in (Cause.EVENT, Cause.TIME, Cause.LATE, Cause.PROFILE, Cause.SCORE, Cause.CUT_POINT)
 )
-
-
 _NONE = 0  # of no change: the row is only read
-_FIRE, _WAKE, _RESCORE, _RECUT, _INDEX = range(5)
+_FIRE, _WAKE, _RESCORE, _RECUT, _REFIT, _INDEX = range(6)
 
 
 class Status(IntEnum):
@@ -239,10 +237,11 @@ def _visit(errand: int, tables: Tables, state: State, out: Out, first: int, end:
         if errand == _INDEX:
             for index in range(len(tables.rules)):
                 state.said[index, state.rows[state.frames[slot], tables.rules[index].said + 1] >> 4] += 1
-        if errand == _RECUT:
+        if errand in (_RECUT, _REFIT):
             out.desk.cuts.stale[0] = slot + 1
         if now != MISSING:
-            cause = _SCORE if errand == _RESCORE else _CUT_POINT if errand == _RECUT else _NONE
+            scores = errand in (_RESCORE, _REFIT)
+            cause = _SCORE if scores else _CUT_POINT if errand == _RECUT else _NONE
             _look(tables, state, out, slot, max(now, moment), errand == _RESCORE, cause, 0, False)
         elif errand == _INDEX:
             set_due(state.due, slot, NEVER)
@@ -273,14 +272,20 @@ def rescore(tables: Tables, state: State, out: Out, first: int, end: int, floor:
     return _visit(_RESCORE, tables, state, out, first, end, floor)
 
 
-def recut(tables: Tables, state: State, out: Out, first: int, end: int, floor: int) -> int:
-    """Bring rows from slot `first` on up to the cut-points in force; as `rescore` in all else."""
-    return _visit(_RECUT, tables, state, out, first, end, floor)
+def recut(tables: Tables, state: State, out: Out, first: int, end: int, floor: int, refits: bool = False) -> int:
+    """Bring rows from slot `first` on up to the cut-points or, with `refits`, the lifetime parameters in force.
+
+    As `rescore` in all else.
+    """
+    return _visit(_REFIT if refits else _RECUT, tables, state, out, first, end, floor)
 
 
-def set_due_of(tables: Tables, state: State, first: int, end: int, out: Out) -> None:
-    """Work out the due times of rows that were read back, from slot `first` on."""
-    _visit(_INDEX, tables, state, out, first, end, MISSING)
+def set_due_of(tables: Tables, state: State, first: int, end: int, passed: int, out: Out) -> None:
+    """Work out the due times of rows that were read back, from slot `first` on.
+
+    All timers due at or before `passed` have fired; they would not say the same again by what is in force by now.
+    """
+    _visit(_INDEX, tables, state, out, first, end, passed)
 
 
 @inlined

@@ -126,7 +126,7 @@ def store_empty(key: StoreKey) -> list[int]:
 
 def reading(feature: Feature, catalogue: Catalogue) -> Reading:
     """The stores that a feature needs."""
-    if feature.aggregation is Aggregation.COMPUTE:
+    if feature.is_derived:
         return Reading(())
     tiles, width = (feature.window.tiles, feature.window.width_ms) if feature.window else (1, 0)
     source = catalogue.source(feature.sources[0])
@@ -211,6 +211,10 @@ def fingerprint(catalogue: Catalogue) -> str:
             for t in catalogue.tags
         ),
         segments=tuple(msgspec.structs.replace(s, title={}, about={}, text="") for s in catalogue.segments),
+        lifetimes=tuple(
+            msgspec.structs.replace(m, title={}, refresh_ms=0, least=0, after_ms=0, tolerance=0.0)
+            for m in catalogue.lifetimes
+        ),
     )
     return hashlib.blake2b(msgspec.json.encode((FORMAT, plain)), digest_size=16).hexdigest()
 

@@ -29,10 +29,12 @@ from schemas.rules import Expr, Op
 from streams.engine import layout
 from streams.engine.apart import apart
 from streams.engine.layout import RANGE, SOURCE, STORE, TILED, USE, WINDOW, Reading, Rows, StoreKey
+from streams.engine.outlook_plan import Outlooks
 from streams.engine.program import Programs
 from streams.engine.quantile_plan import code_program, quantile_row
 from streams.engine.tables import FEATURE, GROUP, QUANTILE, RULE, SINCE, FeatureKind, RuleKind, Tables
 from streams.engine.target_plan import Targets, cross_starts_of, crosses_of
+from streams.engine.text_plan import collect_texts
 
 FEATURE_KIND: Final = {
     Aggregation.MEAN: FeatureKind.MEAN,
@@ -44,6 +46,7 @@ FEATURE_KIND: Final = {
     Aggregation.SINCE_LAST: FeatureKind.SINCE,
     Aggregation.SINCE_FIRST: FeatureKind.SINCE,
     Aggregation.COMPUTE: FeatureKind.COMPUTE,
+    Aggregation.LIFETIME: FeatureKind.LIFETIME,
 }
 
 
@@ -133,6 +136,7 @@ class _Builder:
         self.text_codes = self._text_codes()
         self.targets = Targets(catalogue, rows, self.features)
         self.quantiles: list[tuple[int, ...]] = []
+        self.outlooks = Outlooks(catalogue, readings, rows)
 
     def plan(self) -> Plan:
         catalogue = self.catalogue
@@ -165,8 +169,8 @@ class _Builder:
         """Those features and what computed ones of them rest on."""
         found = set(names)
         for feature in reversed(self.catalogue.features):
-            if feature.name in found and feature.compute is not None:
-                found |= {name.name for name in rules.names_in(feature.compute)}
+            if feature.name in found:
+                found |= set(feature.rests_on)
         return found
 
     def _tables(self, items: list[Tag | Segment], because: tuple[tuple[str, ...], ...], live: set[str]) -> Tables:
@@ -204,6 +208,7 @@ class _Builder:
             scores=np.flatnonzero(ruled["kind"] == RuleKind.SCORE),
             groups=self._groups(),
             quantiles=np.array(self.quantiles, dtype=QUANTILE),
+            outlooks=self.outlooks.table(),
             steps=pack(self.programs.steps),
             constants=np.array(self.programs.constants or [0.0]),
         )
@@ -295,7 +300,7 @@ class _Builder:
             texts = {field.name: dict[str, int]() for field in source.fields if field.kind is FieldKind.TEXT}
             for name, where in wheres:
                 if name == source.name:
-                    _collect(where, texts)
+                    collect_texts(where, texts)
             codes[source.name] = texts
         return codes
 
@@ -303,11 +308,14 @@ class _Builder:
         start = end = 0
         if feature.compute is not None:
             start, end = self.programs.add(feature.compute, self.registers, self._word)
+        if feature.outlook is not None:
+            start = self.outlooks.add(feature.outlook)
         keys = self.readings[feature.name].stores
         kind = FEATURE_KIND.get(feature.aggregation, FeatureKind.TILES)
         store = self.stores[keys[0]] if keys else -1
         counts = self.stores[keys[1]] if len(keys) > 1 else -1
-        group = self.groups[keys[0].sources] if keys else 0
+        dated = keys if feature.outlook is None else self.readings[feature.outlook.rests_on[1]].stores
+        group = self.groups[dated[0].sources] if dated else 0
         return (int(kind), store, counts, float(10**feature.decimals), start, end, live, group)
 
     def _word(self, name: str, value: str) -> float:
@@ -380,21 +388,3 @@ def _compares(expr: Expr) -> list[rules.Compare]:
         case rules.Both(parts=parts) | rules.Either(parts=parts):
             return [found for part in parts for found in _compares(part)]
     return []
-
-
-def _collect(where: Expr, texts: dict[str, dict[str, int]]) -> None:
-    def note(left: Expr, right: Expr) -> None:
-        if isinstance(left, rules.Name) and isinstance(right, rules.Text) and left.name in texts:
-            texts[left.name].setdefault(right.value, len(texts[left.name]))
-
-    match where:
-        case rules.Compare(left=left, right=right):
-            note(left, right)
-        case rules.Among(of=of, values=values):
-            for value in values:
-                note(of, value)
-        case rules.Not(of=of):
-            _collect(of, texts)
-        case rules.Both(parts=parts) | rules.Either(parts=parts):
-            for part in parts:
-                _collect(part, texts)

@@ -21,10 +21,12 @@ from streams.engine.tables import Tables
 
 IN_FORCE, BEFORE = 0, 1
 NO_STOP: Final = NEVER
+PARAMETERS: Final = 7
+"""Of a lifetime model: r, alpha, a, b, p, q, v."""
 
 
 class Cuts(NamedTuple):
-    """The cut-points of every quantile tag: those in force, and those before them.
+    """The cut-points of every quantile tag and the parameters of lifetime models: those in force, and those before.
 
     Attributes
     ----------
@@ -32,6 +34,10 @@ class Cuts(NamedTuple):
         Shape (2, tags, most levels - 1).
     ready
         Shape (2, tags): whether there are any. Without, a tag says what it said before.
+    fits
+        Shape (2, models, 7): the parameters of every lifetime model.
+    fitted
+        Shape (2, models): whether there are any. Without, its features are missing.
     stale
         The first slot that is still held against the set before.
     use
@@ -40,6 +46,8 @@ class Cuts(NamedTuple):
 
     points: NDArray[np.float64]
     ready: NDArray[np.bool_]
+    fits: NDArray[np.float64]
+    fitted: NDArray[np.bool_]
     stale: NDArray[np.int64]
     use: NDArray[np.int64]
 
@@ -58,12 +66,14 @@ class Census(NamedTuple):
 
 
 def no_cuts(tables: Tables) -> Cuts:
-    """Where no cut-points came yet."""
-    tags = len(tables.quantiles)
+    """Where no cut-points and no parameters came yet."""
+    tags, models = len(tables.quantiles), int(tables.outlooks["model"].max(initial=-1)) + 1
     most = int(tables.quantiles["cuts"].max(initial=1))
     return Cuts(
         np.zeros((2, tags, most)),
         np.zeros((2, tags), dtype=np.bool_),
+        np.zeros((2, models, PARAMETERS)),
+        np.zeros((2, models), dtype=np.bool_),
         np.full(1, NEVER, dtype=np.int64),
         np.zeros(1, dtype=np.int64),
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 class FeatureKind(IntEnum):
     """How a feature is read from its stores."""
 
-    TILES, MEAN, DAYS, DISTINCT, TOP, STORED, SINCE, COMPUTE = 0, 1, 2, 3, 4, 5, 6, 7
+    TILES, MEAN, DAYS, DISTINCT, TOP, STORED, SINCE, COMPUTE, LIFETIME = 0, 1, 2, 3, 4, 5, 6, 7, 8
 
 
 class RuleKind(IntEnum):
@@ -62,6 +62,18 @@ QUANTILE: Final = np.dtype(
         ("cuts", "i8"),
     ]
 )
+OUTLOOK: Final = np.dtype(
+    [
+        ("model", "i8"),
+        ("gives", "i8"),
+        ("count", "i8"),
+        ("last", "i8"),
+        ("first", "i8"),
+        ("total", "i8"),
+        ("within", "f8"),
+        ("discount", "f8"),
+    ]
+)
 SINCE: Final = np.dtype([("stored", "i8"), ("after", "i8"), ("group", "i8")])
 GROUP: Final = np.dtype([("stood", "i8"), ("sources", "i8")])
 
@@ -76,7 +88,9 @@ class Tables(NamedTuple):
     `crosses` are pairs of inputs, a target's from `cross_starts[target]` on; `groups` are the sets of sources that
     features count, as bits, each with the row's word that says at which moment it stands; `quantiles` say of each
     quantile tag its feature's register, where a time since is stored (-1: it is none), the program of who is counted
-    (an empty one: all), and how many cut-points it has.
+    (an empty one: all), and how many cut-points it has; `outlooks` say of each feature of a lifetime model what it
+    gives, where the row counts purchases (as an int32) and holds the times of the last and the first and what they
+    amount to (-1: nowhere), and how many days it looks ahead.
     """
 
     offset_ms: int
@@ -102,6 +116,7 @@ class Tables(NamedTuple):
     scores: NDArray[np.int64]
     groups: NDArray[Any]
     quantiles: NDArray[Any]
+    outlooks: NDArray[Any]
     steps: NDArray[np.int64]
     constants: NDArray[np.float64]
 

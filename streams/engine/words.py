@@ -120,7 +120,7 @@ class _Builder:
         return (key, int(ink), words, scale, self._length(key) + 1 + longest)
 
     def _feature(self, feature: Feature) -> tuple[float, ...]:
-        computed = feature.aggregation is Aggregation.COMPUTE
+        computed = feature.is_derived
         match feature.unit:
             case Unit.MONEY if computed or feature.aggregation is Aggregation.MEAN:
                 return self._item(feature.name, Ink.SCALED, 0, LONGEST_NUMBER, float(10**self.catalogue.exponent))

@@ -11,6 +11,7 @@ import msgspec
 from schemas.catalogue import Catalogue, Category, Code, Levels, Quantiles, Score, Segment, Tag, Unit, When
 from schemas.explanations import SEGMENT, CutExplanation, Dossier, Explained, Reading, ScoreExplanation
 from schemas.learning import ModelSnapshot
+from schemas.lifetime import Fit
 from schemas.loading import load
 from schemas.population import CutPoints
 from schemas.problems import CatalogueError
@@ -19,6 +20,7 @@ from schemas.rule_words import Vocabulary, vocabulary
 from schemas.rules import names_in
 from schemas.tag_words import rule_lines
 from streams.engine.explain_cuts import explain_cuts
+from streams.engine.explain_lifetime import explain_lifetimes
 from streams.engine.explain_score import SnapshotMismatch, explain_scores
 from streams.engine.layout import fingerprint
 from streams.explaining.decides import deciding
@@ -66,7 +68,12 @@ def from_files(directory: Path, customer_id: str, catalogue_file: Path | None, l
     customer = found.customer
     tags = [_explained(tag, customer.tags[tag.name], found, catalogue, words) for tag in catalogue.tags]
     cuts = _cut_points(directory, catalogue)
-    tags = [msgspec.structs.replace(tag, cut_points=cuts.get(tag.name)) for tag in tags]
+    fits = _fits(directory)
+    known = [explain_lifetimes(catalogue, tag, fits, customer.features.get) for tag in catalogue.tags]
+    tags = [
+        msgspec.structs.replace(tag, cut_points=cuts.get(tag.name), lifetimes=models)
+        for tag, models in zip(tags, known, strict=True)
+    ]
     segments = [_explained(one, one.name in customer.segments, found, catalogue, words) for one in catalogue.segments]
     return Dossier(
         customer_id=customer_id,
@@ -211,6 +218,12 @@ def _cut_points(directory: Path, catalogue: Catalogue) -> dict[str, CutExplanati
     points: list[CutPoints] = _whole(directory / "cut-points.json", list[CutPoints]) or []
     held = {one.tag: one for one in points}
     return {tag.name: explain_cuts(catalogue, tag, held) for tag in catalogue.tags}
+
+
+def _fits(directory: Path) -> dict[str, Fit]:
+    """The parameters of lifetime models that were in force at the end."""
+    fits: list[Fit] = _whole(directory / "lifetime.json", list[Fit]) or []
+    return {fit.model: fit for fit in fits}
 
 
 def _scores(directory: Path, catalogue: Catalogue, customer: CustomerTags) -> list[ScoreExplanation]:

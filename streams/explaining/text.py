@@ -11,7 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.catalogue import TagKind, Unit
-from schemas.explanations import SEGMENT, Contribution, CutExplanation, Dossier, Explained, Reading, ScoreExplanation
+from schemas.explanations import (
+    SEGMENT,
+    Contribution,
+    CutExplanation,
+    Dossier,
+    Explained,
+    LifetimeExplanation,
+    Reading,
+    ScoreExplanation,
+)
 from schemas.records import Value
 from schemas.rule_words import titled
 from schemas.tag_words import percent
@@ -93,6 +102,8 @@ class _Page:
             grid.add_row(self._say("values"), Text("\n".join(map(self._reading, item.because))))
         if item.cut_points is not None:
             grid.add_row(self._say("cut-points"), Text(self._cuts(item.cut_points)))
+        for model in item.lifetimes:
+            grid.add_row(self._say("lifetime"), Text(self._lifetime(model)))
         if item.decides:
             grid.add_row(self._say("decides"), Text("\n".join(item.decides)))
         parts: list[RenderableType] = [grid]
@@ -104,6 +115,15 @@ class _Page:
         word = self._say("up to" if cuts.falling else "from value")
         levels = [word.format(level, self._readable(cut, cuts.unit)) for level, cut in enumerate(cuts.cuts, start=2)]
         return "\n".join([*levels, self._say("cuts of").format(cuts.version, at, formats.count(cuts.customers))])
+
+    def _lifetime(self, model: LifetimeExplanation) -> str:
+        """What the model knows of the customer, and whom it was learned from."""
+        at = formats.day_and_time(model.at, self.dossier.timezone)
+        units = (Unit.COUNT, Unit.DURATION, Unit.DURATION, Unit.MONEY)  # in the model's own order
+        values = [self._readable(value, unit) for value, unit in zip(model.knows.values(), units, strict=False)]
+        said = self._say("bought").format(*values[:3]) + (self._say("paid").format(values[3]) if values[3:] else "")
+        title = titled(model.title, self.language, model.model)
+        return f"{said}\n{self._say('fitted').format(title, model.version, at, formats.count(model.customers))}"
 
     def _reading(self, reading: Reading) -> str:
         return f"{titled(reading.title, self.language, reading.name)}: {self._readable(reading.value, reading.unit)}"

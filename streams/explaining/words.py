@@ -37,6 +37,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "cut-points": ("Cut-points", "分位点"),
     "from value": ("{}: from {}", "{}：{}起"),
     "up to": ("{}: up to {}", "{}：不超过{}"),
+    "lifetime": ("Lifetime", "客户生命周期"),
+    "bought": ("{} times so far, last {} ago, first {} ago", "累计 {} 次，距上次 {}，距首次 {}"),
+    "paid": (", {} in all", "，合计 {}"),
+    "fitted": ("model {}, version {}, made {} of {} customers", "模型“{}”第 {} 版，{} 由 {} 位客户得出"),
     "cuts of": ("version {}, made {} of {} customers", "第 {} 版，{} 由 {} 位客户得出"),
     # scores
     "probability": ("Probability", "概率"),

@@ -103,6 +103,7 @@ def _explained(
         because=[Reading(name, titles.get(name, {}), units.get(name), value) for name, value in why.because.items()],
         decides=translated(why.flips, words, known.summary.timezone),
         cut_points=why.cut_points,
+        lifetimes=why.lifetimes,
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from schemas.explanations import LifetimeExplanation
+from schemas.rule_words import titled
 from streams.web import formats
 from streams.web.feed import cause_word
 from streams.web.markup import because, readable, tag_value, text, titles
@@ -91,6 +93,7 @@ def _why(item: Explanation, board: Board, language: Language) -> str:
         ("rule", f"<code>{text(item.rule)}</code>" if item.rule else ""),
         ("values", because(item.because, board, language)),
         ("cut_points", text(_cuts(item, board, language))),
+        ("lifetime", "<br>".join(text(_lifetime(one, board, language)) for one in item.lifetimes)),
         ("cause", text(cause_word(item.cause, language)) if item.cause else ""),
         ("flips", text(item.flips)),
         ("name", f"<code>{text(item.name)}</code>"),
@@ -110,6 +113,15 @@ def _cuts(item: Explanation, board: Board, language: Language) -> str:
     sign = "≤" if cuts.falling else "≥"
     levels = [f"{n}: {sign} {readable(cuts.feature, cut, board, language)}" for n, cut in enumerate(cuts.cuts, start=2)]
     return f"{' · '.join(levels)} ({say('version', language)} {cuts.version}, {formats.count(cuts.customers)})"
+
+
+def _lifetime(model: LifetimeExplanation, board: Board, language: Language) -> str:
+    """What a lifetime model knows of the customer, by feature, and whom it was learned from."""
+    known = [
+        f"{titled(board.titles.get(name, {}), language, name)} {readable(name, value, board, language)}"
+        for name, value in model.knows.items()
+    ]
+    return f"{' · '.join(known)} ({say('version', language)} {model.version}, {formats.count(model.customers)})"
 
 
 def _features(customer: CustomerDetail, board: Board, language: Language) -> str:

@@ -67,6 +67,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "no": ("no", "否"),
     "missing": ("unknown", "未知"),
     "cut_points": ("Cut-points", "分位点"),
+    "lifetime": ("Lifetime", "客户生命周期"),
     "version": ("version", "版本"),
     "warming": ("warming", "预热中"),
     "frozen": ("frozen", "已冻结"),

@@ -22,7 +22,7 @@ DEPARTMENTS: Final = (
 )
 FRESH: Final = ("PRODUCE", "MEAT", "SEAFOOD", "DELI", "PASTRY", "SALAD BAR")
 DAYPARTS: Final = ("night", "morning", "afternoon", "evening")
-MONEY: Final = ("spend_30d", "spend_90d", "fresh_90d", "fuel_90d", "private_90d", "discount_90d")
+MONEY: Final = ("spend_30d", "spend_90d", "spent_ever", "fresh_90d", "fuel_90d", "private_90d", "discount_90d")
 MISSING: Final = -1
 
 Ints = NDArray[np.int64]
@@ -77,6 +77,8 @@ def _add_purchases(found: pd.DataFrame, lines: pd.DataFrame) -> None:
     """Features of the receipts."""
     found["since_purchase"] = found["at"] - _last(lines, found)
     found["since_first"] = found["at"] - lines.groupby("row")["t"].min().reindex(found.index)
+    found["baskets_ever"] = _count(lines[lines["opens"]], found)
+    found["spent_ever"] = _sum(lines, "amount", found)
     month = lines[_inside(lines, 1, 30)]
     days = month.assign(day=_tile(month["t"], 1)).drop_duplicates(["row", "day"])
     found["visit_days_30d"] = _count(days, found)

@@ -17,8 +17,9 @@ import msgspec
 import pandas as pd
 import pytest
 
+from schemas.lifetime import Fit
 from streams.demo import dataset
-from tests.integration.journey import MONEY, Journey, segments, tags
+from tests.integration.journey import DAY_MS, MONEY, STORE_OFFSET_MS, Journey, segments, tags
 
 ROOT: Final = Path(__file__).parents[2]
 CATALOGUE: Final = ROOT / "schemas" / "retail.yaml"
@@ -26,11 +27,12 @@ HOUSEHOLDS: Final = 2_469
 RECORDS: Final = 801 + 6_589 + 1_469_307 + 2_102
 RATIOS: Final = ("basket_value", "discount_share", "private_share", "fresh_share", "spend_trend")
 WARMING: Final = {"coupon_response"}
-RANKED: Final = {"rfm_recency", "rfm_frequency", "rfm_monetary", "rfm_code"}
-"""These rest on all households: see `test_complete_journey_quantiles.py`."""
+FORETOLD: Final = {"alive_probability", "spend_12m_ahead"}
+RANKED: Final = {"rfm_recency", "rfm_frequency", "rfm_monetary", "rfm_code", "p_alive", "clv_12m", "clv_tier"}
+"""These rest on all households: see `test_complete_journey_quantiles.py`, and below of the lifetime model."""
 CLASSES: Final = {
     f"rfm_{who}_{what}" for who in ("important", "general") for what in ("value", "develop", "keep", "win_back")
-}
+} | {"slipping_away"}
 ALLOWED_SKEW_MS: Final = 60_000
 TOLERANCE: Final = 1e-12
 SHOWN: Final = 20
@@ -54,13 +56,14 @@ class _Change(msgspec.Struct):
 
 class Replayed(msgspec.Struct):
     """A replay's output, and the moments its lines speak of: `household` and `at` in UTC ms, a row per line; and which
-    household's rank changed when.
+    household's rank changed when; and the lifetime model's parameters.
     """
 
     summary: dict[str, Any]
     said: list[Said]
     moments: Any
     reranked: set[tuple[int, int]]
+    fit: Fit
 
 
 @pytest.fixture(scope="module")
@@ -74,13 +77,15 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Replayed:
     assert done.returncode == 0, done.stderr
     said = msgspec.json.Decoder(Said).decode_lines((out / "customer-tags.ndjson").read_bytes())
     moments = pd.DataFrame({"household": [int(s.customer_id) for s in said], "at": [_ms(s.at) for s in said]})
-    return Replayed(msgspec.json.decode((out / "summary.json").read_bytes()), said, moments, _reranked(out))
+    (fit,) = msgspec.json.decode((out / "lifetime.json").read_bytes(), type=list[Fit])
+    return Replayed(msgspec.json.decode((out / "summary.json").read_bytes()), said, moments, _reranked(out), fit)
 
 
 def _reranked(out: Path) -> set[tuple[int, int]]:
     decode, found = msgspec.json.Decoder(_Change).decode, set[tuple[int, int]]()
+    names = [f'"tag":"{name}"'.encode() for name in RANKED]
     with (out / "tag-changes.ndjson").open("rb") as lines:
-        for change in (decode(line) for line in lines if b'"tag":"rfm_' in line):
+        for change in (decode(line) for line in lines if any(name in line for name in names)):
             found.add((int(change.customer_id), _ms(change.at)))
     return found
 
@@ -107,7 +112,21 @@ def test_every_record_is_applied_and_every_household_has_a_line(replayed: Replay
 
 
 def test_every_feature_of_every_household_equals_its_recomputation(replayed: Replayed, features: pd.DataFrame) -> None:
-    assert _differences(replayed, "features", features) == []
+    assert _differences(replayed, "features", features, ignored=FORETOLD) == []
+
+
+def test_every_probability_of_still_coming_is_the_papers_formula(replayed: Replayed, features: pd.DataFrame) -> None:
+    """Equation 7 of the BG/NBD paper, in whole days of the stores' time, at the moment that each line speaks of."""
+    at, fit = replayed.moments["at"], replayed.fit
+    days = {name: (at - past + STORE_OFFSET_MS) // DAY_MS for name, past in features.items() if "since" in str(name)}
+    began, today = days["since_first"], (at + STORE_OFFSET_MS) // DAY_MS
+    again, last, age = features["baskets_ever"] - 1, days["since_purchase"] - began, today - began
+    faded = ((fit.alpha + age) / (fit.alpha + last)) ** (fit.r + again)
+    here = (1 / (1 + fit.a / (fit.b + again - 1) * faded)).where(again > 0, 1.0)
+    said = pd.Series([one.features["alive_probability"] for one in replayed.said], dtype=float)
+    assert len(said.dropna()) > HOUSEHOLDS - 10
+    assert float((said - here).abs().max()) <= 1e-9
+    assert (fit.customers, 0.5 < fit.r < 2.0, 2 < fit.alpha < 20) == (len(said.dropna()), True, True)
 
 
 def test_every_tag_of_every_household_equals_its_recomputation(replayed: Replayed, features: pd.DataFrame) -> None:

@@ -135,7 +135,7 @@ def test_activity_has_tiers(name: str) -> None:
 def test_quantile_and_score_tags_say_why_they_wait(name: str) -> None:
     waiting = {tag.name: tag.waits for tag in shipped(name).tags if tag.waits}
     predicted = {tag.name for tag in shipped(name).tags if isinstance(tag.rule, Score)}
-    assert waiting.keys() == {"rfm_recency", "rfm_frequency", "rfm_monetary"} | predicted
+    assert waiting.keys() == {"rfm_recency", "rfm_frequency", "rfm_monetary", "clv_tier"} | predicted
     assert all("yet to be learned" in waiting[name] for name in predicted)
     assert all("first cut-points" in waiting[name] for name in waiting.keys() - predicted)
 

@@ -14,9 +14,9 @@ from schemas.population import CutPoints, definition_of
 from schemas.records import Change
 from schemas.sources import Incoming
 from streams import rounds as slices
-from streams.cuts import Cut
 from streams.engine.plan import Plan, build
 from streams.engine.population import buckets_of
+from streams.gathering import Cut
 from streams.measuring import Measuring
 from streams.processor import Partition
 from streams.replay import Record, Replay

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.loading import loads
 from schemas.population import CutPoints, Population, definition_of
-from streams.cuts import WAIT_S, Followed, Merger
+from streams.cuts import Followed, Merger
 from streams.engine.population import (
     BUCKETS,
     EDGES,
@@ -23,6 +23,7 @@ from streams.engine.population import (
     level,
     moved,
 )
+from streams.gathering import WAIT_S
 
 CATALOGUE = """
 catalogue: shop
