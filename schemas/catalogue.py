@@ -232,6 +232,13 @@ class Label(msgspec.Struct, frozen=True):
         return self.within_ms + self.arrives_within_ms
 
 
+class Occasion(msgspec.Struct, frozen=True):
+    """The records of a source, true to `where`, after which a model is asked."""
+
+    source: str
+    where: Expr | None = None
+
+
 class Target(msgspec.Struct, frozen=True):
     """What a model predicts.
 
@@ -239,6 +246,8 @@ class Target(msgspec.Struct, frozen=True):
     ----------
     example_every_ms
         A customer is asked about at most this often.
+    example_on
+        After which records; None: after any event.
     refresh_ms
         A new state of the model is published at most this often.
     prior
@@ -252,6 +261,7 @@ class Target(msgspec.Struct, frozen=True):
     example_every_ms: int
     refresh_ms: int = DAY
     prior: float = 0.02
+    example_on: Occasion | None = None
 
 
 class Crossing(StrEnum):
