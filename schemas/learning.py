@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
 
 # None of these can be part of a circle, so the garbage collector need not look at them (`gc=False`).
@@ -67,8 +69,32 @@ class Decile(msgspec.Struct, frozen=True):
     mean_score: float
 
 
+class Pipeline(StrEnum):
+    """The two models of a target: logistic regression on its features, and the same with products of them."""
+
+    LINEAR, CROSSED = "linear", "crossed"
+
+
+class CrossWeight(msgspec.Struct, frozen=True, gc=False):
+    """What a product of two features adds: `weight * (first - its mean) * (second - its mean)`, 0 where one is missing.
+
+    A feature crossed with itself bends its effect.
+    """
+
+    first: str
+    second: str
+    weight: float
+
+
+class Calibration(msgspec.Struct, frozen=True, gc=False):
+    """The second stage of a model: the log odds it gives are `slope * logit + intercept`; (1, 0) changes nothing."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+
 class ModelSnapshot(msgspec.Struct, frozen=True):
-    """A model as plain numbers: `score = 1 / (1 + exp(-(bias + sum(weights * inputs))))`.
+    """A model as plain numbers: `score = 1 / (1 + exp(-(bias + sum(weights * inputs) + crosses)))`.
 
     Attributes
     ----------
@@ -94,6 +120,14 @@ class ModelSnapshot(msgspec.Struct, frozen=True):
         Progressive: of the predictions judged, `learned` of them; None before there is any (auc: of either label).
     deciles
         Calibration of the same predictions, from the lowest scores to the highest.
+    model
+        Which of the target's models it is; the figures are its own.
+    crosses
+        Of the crossed model; none of the linear one.
+    calibration
+        The second stage, for showing: bias, weights and crosses have it in them already.
+    pinned
+        Whether it was put back by hand (`ModelOrder`), so that no later one follows until another order.
     """
 
     target: str
@@ -111,6 +145,10 @@ class ModelSnapshot(msgspec.Struct, frozen=True):
     log_loss: float | None = None
     auc: float | None = None
     deciles: list[Decile] = []
+    model: Pipeline = Pipeline.LINEAR
+    crosses: list[CrossWeight] = []
+    calibration: Calibration = Calibration()
+    pinned: bool = False
 
 
 def question_id(customer: str, target: str, at_ms: int) -> str:

@@ -33,7 +33,8 @@ def load_targets(top: Map, sources: Sources, features: Features, exponent: int) 
         occasion = node.map("example_on") if "example_on" in node else None
         on = _occasion(occasion, sources, exponent) if occasion is not None else None
         if label is not None:
-            targets.append(Target(name, node.titles("title", name), label, words, every, refresh, prior, on))
+            titles = node.titles("title", name)
+            targets.append(Target(name, titles, label, words, every, refresh, prior, example_on=on))
     return tuple(targets)
 
 
