@@ -267,7 +267,6 @@ targets:
     [
         ("{where: kind == 'salary'}", "the source whose records are the occasion"),
         ("{source: profiles}", "source of events"),
-        ("{source: [payments, payments]}", "an occasion is a record of one source"),
         ("{source: payments, every: 7d}", "an occasion has no setting 'every'"),
         ("{source: payments, where: kind == 'up'}", "'up' is not one of its values"),
     ],
