@@ -90,7 +90,9 @@ def _occasion(node: Map, sources: Sources, exponent: int) -> Occasion | None:
     node.only(OCCASION, "an occasion")
     if not node.require("source", "the source whose records are the occasion"):
         return None
-    named = node.known_words("source", [source.name for source in sources.good if not source.profile], "source of events")
+    named = node.known_words(
+        "source", [source.name for source in sources.good if not source.profile], "source of events"
+    )
     if len(named) > 1:
         node.problem("source", "an occasion is a record of one source", "one source")
     source = sources.get(named[0]) if len(named) == 1 else None

@@ -61,7 +61,7 @@ class Targets:
         return [one.where for one in conditions_of(self._catalogue) if one.source == source.name]
 
     def answer(self, source: Source, conditions: list[Expr]) -> tuple[int, int]:
-        """Note after which of a source's records targets ask, and which they answer; the (start, end) among the outcomes.
+        """Note after which of a source's records targets ask, and which they answer; (start, end) among the outcomes.
 
         Parameters
         ----------

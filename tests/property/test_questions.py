@@ -84,7 +84,7 @@ def lessons(seed: int, count: int) -> list[Lesson]:
 
 
 def with_turns(some: list[Lesson], seed: int) -> list[Step]:
-    """The same, and now and then a source stands still for a while: nothing of it comes, or what comes does not count."""
+    """The same, and now and then a source stands still for a while: little or nothing of it comes."""
     draw, steps, still, now = random.Random(seed), list[Step](), set[str](), START
     for lesson in some:
         if draw.random() < 0.01:

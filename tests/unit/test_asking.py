@@ -124,7 +124,10 @@ def test_outcomes_that_are_too_many_or_too_late_are_counted_and_answer_nothing(p
     first = [look(MIDNIGHT), buy(MIDNIGHT + HOUR, "deposit"), buy(MIDNIGHT + 2 * HOUR, "deposit", "other")]
     output = run(plan, [*first, first[1]])
     assert answered(output.examples) == [(0, True)]
-    assert (output.outcomes, output.duplicates) == ({Met("deposit", Fate.ANSWERED): 1, Met("deposit", Fate.SPARE): 1}, 1)
+    assert (output.outcomes, output.duplicates) == (
+        {Met("deposit", Fate.ANSWERED): 1, Met("deposit", Fate.SPARE): 1},
+        1,
+    )
     part = Partition(plan, keyed=False)
     part.feed([look(MIDNIGHT), *hours(1, 747)])
     late = part.feed([buy(MIDNIGHT + 719 * HOUR, "deposit")])
@@ -136,7 +139,11 @@ def test_one_outcome_answers_all_the_questions_it_falls_within(plan: Plan) -> No
     weekly = [look(MIDNIGHT + week * 7 * DAY) for week in range(6)]
     filled = sorted([*weekly, *hours(1, 6 * 168)], key=lambda fed: msgspec.json.decode(fed[1].value or b"")["at"])
     output = run(plan, [*filled, buy(MIDNIGHT + 6 * 7 * DAY, "deposit")])
-    assert sorted(answered(output.examples)) == [(0, False), (168, False), *((168 * week, True) for week in (2, 3, 4, 5))]
+    assert sorted(answered(output.examples)) == [
+        (0, False),
+        (168, False),
+        *((168 * week, True) for week in (2, 3, 4, 5)),
+    ]
     assert output.outcomes == {Met("deposit", Fate.ANSWERED): 1}
 
 

@@ -16,8 +16,8 @@ from schemas.outreach import Verdict, Why
 from schemas.status import Clock
 from streams.ages import Ages
 from streams.counters import Counters, Decision, Model, Outcome, Outreach
-from streams.output import Fate, Met
 from streams.metrics import METRICS, Declared, Kind, Reading, WorkerMetrics, documented
+from streams.output import Fate, Met
 from tests.browser.fake_fresh import AT, SOURCES, TAGS_FRESH, WORKERS
 
 ROOT = Path(__file__).parents[2]
