@@ -75,10 +75,15 @@ class Pipeline(StrEnum):
     LINEAR, CROSSED = "linear", "crossed"
 
 
-class CrossWeight(msgspec.Struct, frozen=True, gc=False):
-    """What a product of two features adds: `weight * (first - its mean) * (second - its mean)`, 0 where one is missing.
+CROSS_LIMIT = 3.0
+"""No product of two scaled inputs counts for more, either way: rare values would spoil a model in one step."""
 
-    A feature crossed with itself bends its effect.
+
+class CrossWeight(msgspec.Struct, frozen=True, gc=False):
+    """What a product of two features adds: `weight` times the product of both, 0 where one is missing.
+
+    Each of the two is its distance from its mean in spreads (0 where it has none), and the product is held between
+    -CROSS_LIMIT and CROSS_LIMIT. A feature crossed with itself bends its effect.
     """
 
     first: str
@@ -122,8 +127,8 @@ class ModelSnapshot(msgspec.Struct, frozen=True):
         Calibration of the same predictions, from the lowest scores to the highest.
     model
         Which of the target's models it is; the figures are its own.
-    crosses
-        Of the crossed model; none of the linear one.
+    spreads, crosses
+        Of the crossed model, else none: standard deviations of the transformed features, and its products.
     calibration
         The second stage, for showing: bias, weights and crosses have it in them already.
     pinned
@@ -146,6 +151,7 @@ class ModelSnapshot(msgspec.Struct, frozen=True):
     auc: float | None = None
     deciles: list[Decile] = []
     model: Pipeline = Pipeline.LINEAR
+    spreads: list[float] = []
     crosses: list[CrossWeight] = []
     calibration: Calibration = Calibration()
     pinned: bool = False

@@ -223,7 +223,7 @@ class Happening(StrEnum):
 
     PROMOTED, ROLLED_BACK, REFUSED = "promoted", "rolled-back", "refused"
     CALIBRATED, UNCALIBRATED = "calibrated", "uncalibrated"
-    DRIFTED, RECENTRED, SHIFTED = "drifted", "recentred", "shifted"
+    DRIFTED, RECENTRED = "drifted", "recentred"
 
 
 class ModelEvent(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -244,8 +244,8 @@ class ModelEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     quality, calibration
         What the second stage rests on and is from now on, of CALIBRATED and UNCALIBRATED.
     drift
-        Of DRIFTED, and of RECENTRED (inputs are read anew around their new mean, older examples no longer teach that
-        feature) and SHIFTED (all log odds were moved to the new base rate).
+        Of DRIFTED, and of RECENTRED: inputs are read around their new mean from now on, and examples from before no
+        longer teach that feature.
     why
         Of REFUSED: why an order could not be followed.
     """
