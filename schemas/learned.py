@@ -22,6 +22,8 @@ class ScoredExample(msgspec.Struct, frozen=True):
         By name, as JSON shows them elsewhere: money in major units, durations in ms; None is missing.
     score
         The probability that the champion gave, with all that it had learned until then.
+    challenger_score
+        That of the other of the target's models.
     label
         Whether the outcome came; None: that is not known yet.
     """
@@ -33,6 +35,7 @@ class ScoredExample(msgspec.Struct, frozen=True):
     model_version: int
     features: dict[str, Value]
     score: float
+    challenger_score: float
     label: bool | None = None
     label_at: str | None = None
 

@@ -18,7 +18,7 @@ from models.transform import transforms_of
 from schemas.catalogue import Catalogue, Feature
 from schemas.durations import HOUR
 from schemas.learned import LearnedTarget, ScoredExample
-from schemas.learning import Example, ModelSnapshot, Pipeline, Question
+from schemas.learning import Example, ModelSnapshot, Question
 from schemas.records import Value
 from schemas.sources import Incoming
 from schemas.values import iso, saying
@@ -43,7 +43,7 @@ class Teacher:
         self.scored: list[ScoredExample] = []
         self._features = {one.name: [catalogue.feature(name) for name in one.features] for one in catalogue.targets}
         self._exponent = catalogue.exponent
-        self._trainers = {one.name: Trainer(one, transforms_of(catalogue, one)) for one in catalogue.targets}
+        self._trainers = {one.name: Trainer(one, transforms_of(catalogue, one), catalogue.offset_ms) for one in catalogue.targets}
         self._newest: dict[str, ModelSnapshot] = {}
         self._waiting: dict[str, ScoredExample] = {}
 
@@ -76,15 +76,16 @@ class Teacher:
         kept = trainer.kept(question.id)
         if kept is None or question.id in self._waiting:
             return
-        newest = self._newest.get(question.target)
+        newest, place = self._newest.get(question.target), trainer.choosing.place
         self._waiting[question.id] = ScoredExample(
             customer_id=question.customer_id,
             target=question.target,
             at=iso(question.at),
-            model=newest.model if newest else Pipeline.LINEAR,
+            model=trainer.choosing.champion,
             model_version=newest.version if newest else 0,
             features=_shown(self._features[question.target], question, self._exponent),
-            score=probability(kept.logit),
+            score=probability(kept.shown[place]),
+            challenger_score=probability(kept.shown[1 - place]),
         )
 
 

@@ -125,7 +125,7 @@ def test_the_scores_written_are_those_that_the_trainer_judges_itself_by() -> Non
         pass
     pupil.finish()
     for target in catalogue().targets:
-        progress = teacher.trainer(target.name).progress
+        progress = teacher.trainer(target.name).champion.shown
         assert progress.answers > 100
         in_order = sorted(teacher.scored, key=lambda one: one.at)  # settled at the end of their time, all as long
         mine = [one for one in in_order if one.target == target.name][: progress.answers]
