@@ -60,13 +60,13 @@ def main(customers: int, each: int) -> None:
         read = apart.apply(recover, (directory,))
     click.echo(
         f"{questions:,} pending questions of {customers:,} customers, {each} of each of {len(targets)} targets:\n"
-        f"  bytes a question: {read.memory_bytes / questions:.0f} in memory, {written.entry_bytes / questions:.0f} in the"
-        f" changelog (one record a customer), {written.disk_bytes / questions:.0f} on disk\n"
+        f"  bytes a question: {read.memory_bytes / questions:.0f} in memory, {written.entry_bytes / questions:.0f} in"
+        f" the changelog (one record a customer), {written.disk_bytes / questions:.0f} on disk\n"
         f"  in all: {read.memory_bytes / MB:,.0f} MB in memory, {written.disk_bytes / MB:,.0f} MB on disk\n"
         f"  recovery: {read.read_s + read.load_s:.1f} CPU s ({read.read_s:.1f} reading the disk, {read.load_s:.1f} "
         f"taking it in)\n"
-        f"  CPU microseconds: {written.ask_us:.1f} to ask, {written.outcome_us:.1f} for an outcome, {read.answer_us:.1f}"
-        f" for an answer that time gives"
+        f"  CPU microseconds: {written.ask_us:.1f} to ask, {written.outcome_us:.1f} for an outcome,"
+        f" {read.answer_us:.1f} for an answer that time gives"
     )
 
 

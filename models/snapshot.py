@@ -43,9 +43,7 @@ class Contributions(msgspec.Struct, frozen=True):
         return self.baseline + sum(self.by_feature.values())
 
 
-def fold(
-    state: LearnerState, pipeline: Pipeline = Pipeline.LINEAR, calibration: Calibration = Calibration()
-) -> Folded:
+def fold(state: LearnerState, pipeline: Pipeline = Pipeline.LINEAR, calibration: Calibration = Calibration()) -> Folded:
     """A learner's scaler, one of its models' weights and intercept, and the second stage, in one."""
     spreads, crossed = [v**0.5 for v in state.variances], pipeline is Pipeline.CROSSED
     regression, slope, features = state.crossed if crossed else state.linear, calibration.slope, len(state.features)

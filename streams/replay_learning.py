@@ -43,7 +43,9 @@ class Teacher:
         self.scored: list[ScoredExample] = []
         self._features = {one.name: [catalogue.feature(name) for name in one.features] for one in catalogue.targets}
         self._exponent = catalogue.exponent
-        self._trainers = {one.name: Trainer(one, transforms_of(catalogue, one), catalogue.offset_ms) for one in catalogue.targets}
+        self._trainers = {
+            one.name: Trainer(one, transforms_of(catalogue, one), catalogue.offset_ms) for one in catalogue.targets
+        }
         self._newest: dict[str, ModelSnapshot] = {}
         self._waiting: dict[str, ScoredExample] = {}
 
