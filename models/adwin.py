@@ -1,9 +1,9 @@
 """ADWIN on a few hundred numbers: whether a series of daily means went from one level to another, and since when.
 
-Bifet and Gavalda, "Learning from time-changing data with adaptive windowing" (2007): the window of all numbers is cut in
-two at every place; where the means of the parts differ by more than chance allows, the older part is dropped. River's
-ADWIN keeps the window in buckets, as it is made for millions of numbers, and takes them to lie between 0 and 1; daily
-means are few and of any scale, so here the window is kept whole, and its scale is the spread within the two parts.
+Bifet and Gavalda, "Learning from time-changing data with adaptive windowing" (2007): the window of all numbers is cut
+in two at every place; where the means of the parts differ by more than chance allows, the older part is dropped.
+River's ADWIN keeps the window in buckets, as it is made for millions of numbers, and takes them to lie between 0 and 1;
+daily means are few and of any scale, so here the window is kept whole, and its scale is the spread within the parts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which of a target's two models is shown, why, and what was told of it; former snapshots, so that one can be put back."""
+"""Which of a target's two models is shown, why, and what was told of it; former snapshots that can be put back."""
 
 from __future__ import annotations
 
@@ -131,6 +131,7 @@ class Choosing:
     def drifted(self, found: Found, now_ms: int, *, recentred: bool = False) -> None:
         """Tell of a change of level, and of what was done about it."""
         levels = (found.before, found.after, found.spreads, found.examples)
+        self.desk.drifts += not recentred
         drift = Drift(found.series, found.feature, iso(found.began), *levels)
         self._tell(Happening.RECENTRED if recentred else Happening.DRIFTED, iso(now_ms), BY_DRIFT, drift=drift)
 

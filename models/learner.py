@@ -112,6 +112,20 @@ class Learner:
         self._scaler.means[feature], self._scaler.vars[feature] = mean, variance
         self._scaler.counts[feature] = examples
 
+    def weights(self, pipeline: Pipeline) -> list[float]:
+        """A model's weights of scaled inputs: what is added for one standard deviation more.
+
+        Of the crossed model those of products come behind, for both features one standard deviation above their means.
+        """
+        if pipeline is Pipeline.LINEAR:
+            return list(self._linear._weights.to_dict().values())
+        found, features = list(self._crossed._weights.to_dict().values()), len(self.features)
+        return found[:features] + [PRODUCT_SCALE * weight for weight in found[features:]]
+
+    def mean(self, feature: str) -> float:
+        """Mean of a feature's inputs; 0 before any."""
+        return float(self._scaler.means.get(feature, 0.0))
+
     def spread(self, feature: str) -> float:
         """Standard deviation of a feature's inputs; 0 before two differ."""
         return float(self._scaler.vars.get(feature, 0.0) ** 0.5)

@@ -1,8 +1,8 @@
 """Whether a model's log odds mean what they say, and the second stage that mends them where they do not.
 
 What came is regressed on the log odds that were foretold, one answer after the other: `slope * logit + intercept`
-(Platt's scaling). Calibrated log odds have slope 1 and intercept 0; a slope below 1 says that they are too extreme.
-Each answer moves the two numbers by one Newton step, and old answers fade, half of them after `FADES * ln 2` newer ones.
+(Platt's scaling). Calibrated log odds have slope 1 and intercept 0; below 1 they are too extreme.
+Each answer moves the two numbers by one Newton step, and old answers fade, by half after `FADES * ln 2` newer ones.
 """
 
 from __future__ import annotations

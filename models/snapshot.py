@@ -1,8 +1,8 @@
 """A learned model as plain numbers, which the engine scores with, and what each feature adds to a score.
 
 River's score is intercept + sum(w * (x - mean) / sd). With a = w / sd and bias = intercept - sum(a * mean) that is
-bias + sum(a * x); a missing x counts as its mean. Where sd is 0 River's scaler gives 0, so a is 0. Products are of scaled
-inputs, so that they need the means and sds themselves.
+bias + sum(a * x); a missing x counts as its mean. Where sd is 0 River's scaler gives 0, so a is 0. Products are of
+scaled inputs, so that they need the means and sds themselves.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import msgspec
 from models.state import LearnerState
 from schemas.learning import CROSS_LIMIT, Calibration, CrossWeight, ModelSnapshot, Pipeline
 
-
 PRODUCT_SCALE: Final = 0.5
 """Products are many and mostly say nothing: halved, they are learned from at a quarter of the rate."""
+
+
+NO_CALIBRATION: Final = Calibration()
 
 
 class Folded(msgspec.Struct, frozen=True):
@@ -43,7 +45,9 @@ class Contributions(msgspec.Struct, frozen=True):
         return self.baseline + sum(self.by_feature.values())
 
 
-def fold(state: LearnerState, pipeline: Pipeline = Pipeline.LINEAR, calibration: Calibration = Calibration()) -> Folded:
+def fold(
+    state: LearnerState, pipeline: Pipeline = Pipeline.LINEAR, calibration: Calibration = NO_CALIBRATION
+) -> Folded:
     """A learner's scaler, one of its models' weights and intercept, and the second stage, in one."""
     spreads, crossed = [v**0.5 for v in state.variances], pipeline is Pipeline.CROSSED
     regression, slope, features = state.crossed if crossed else state.linear, calibration.slope, len(state.features)

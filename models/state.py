@@ -83,7 +83,7 @@ class TrialState(msgspec.Struct):
 
 
 class BlockState(msgspec.Struct):
-    """Examples of a day that is not over: `day` is its number in local time, the lists have one number for each value."""
+    """Examples of a day that is not over: `day` is its number in local time, lists have one number for each value."""
 
     counts: list[int]
     sums: list[float]
@@ -227,6 +227,8 @@ class DeskState(msgspec.Struct):
         Version in force before the latest promotion; None before any.
     events
         How many were told.
+    drifts
+        How many of these were changes of level.
     fresh
         By feature: when its values began to mean something else, UTC ms; older ones teach nothing.
     """
@@ -236,6 +238,7 @@ class DeskState(msgspec.Struct):
     order: str = ""
     before: int | None = None
     events: int = 0
+    drifts: int = 0
     fresh: dict[str, int] = {}
 
 

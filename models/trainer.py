@@ -89,6 +89,11 @@ class Trainer:
         return self._schedule.now
 
     @property
+    def version(self) -> int:
+        """Of the newest snapshot; 0 before the first."""
+        return self._schedule.version
+
+    @property
     def waiting(self) -> int:
         """How many questions have no answer."""
         return len(self._open) - len(self._waiting)
@@ -341,6 +346,10 @@ class Trainer:
             spreads=folded.spreads,
             crosses=folded.crosses,
             calibration=judge.reliability.calibration,
+            slope=judge.reliability.slope,
+            in_large=self.weeks.in_large(pipeline),
+            evidence=self.choosing.trial.evidence,
+            drifts=self.choosing.desk.drifts,
         )
         self.choosing.published(made)
         return made

@@ -2,8 +2,8 @@
 
 A day's mean of (the champion's log loss - the challenger's) is a bet against "the challenger is no better". Answers of
 one day, and of one customer, hang together, so a day is one observation, however many answers it has. A day counts for
-no more than `WIDEST` times what days before it usually were, either way, so that x = d / that bound lies in [-1, 1] by a
-bound that is known before the day. Starting with 1, the wealth
+no more than `WIDEST` times what days before it usually were, either way: x = d / that bound lies in [-1, 1], and the
+bound is known before the day. Starting with 1, the wealth
 
     evidence = product over days of (1 + bet * x),   0 <= bet <= MOST < 1, chosen from earlier days only
 

@@ -26,6 +26,7 @@ BUCKETS_A_UNIT: Final = 20
 OPEN: Final = 26
 """So many weeks keep their buckets; answers that come later still count, in all but the AUC."""
 MOST: Final = 104
+LATELY: Final = 4
 
 
 class Weeks:
@@ -90,6 +91,12 @@ class Weeks:
     def all(self) -> list[tuple[int, WeekState]]:
         """The weeks by number, the oldest first."""
         return sorted(self._weeks.items())
+
+    def in_large(self, pipeline: Pipeline) -> float | None:
+        """Positives over those that the model foretold, of the newest weeks with answers; None before any."""
+        newest = [qualities(week)[pipeline] for _, week in self.all() if week.linear.answers][-LATELY:]
+        foretold = sum(one.mean_score * one.answers for one in newest if one.mean_score is not None)
+        return sum(one.positives for one in newest) / foretold if foretold else None
 
     def take_entries(self) -> list[tuple[bytes, bytes | None]]:
         """What has changed since the last call; None removes a key."""

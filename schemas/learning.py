@@ -131,6 +131,14 @@ class ModelSnapshot(msgspec.Struct, frozen=True):
         Of the crossed model, else none: standard deviations of the transformed features, and its products.
     calibration
         The second stage, for showing: bias, weights and crosses have it in them already.
+    slope
+        What came, regressed on the log odds foretold before the second stage, lately: 1 is calibrated.
+    in_large
+        Positives over those foretold, of the newest weeks whose answers are there: 1 is calibrated.
+    evidence
+        The e-value of the other model's test (`schemas.model_reports.Trial`).
+    drifts
+        How many changes of level were told (`schemas.model_reports.Drift`).
     pinned
         Whether it was put back by hand (`ModelOrder`), so that no later one follows until another order.
     """
@@ -154,6 +162,10 @@ class ModelSnapshot(msgspec.Struct, frozen=True):
     spreads: list[float] = []
     crosses: list[CrossWeight] = []
     calibration: Calibration = Calibration()
+    slope: float | None = None
+    in_large: float | None = None
+    evidence: float | None = None
+    drifts: int = 0
     pinned: bool = False
 
 

@@ -113,6 +113,10 @@ class Model(msgspec.Struct, frozen=True):
     ready: bool
     log_loss: float | None = None
     auc: float | None = None
+    slope: float | None = None
+    in_large: float | None = None
+    evidence: float | None = None
+    drifts: int = 0
 
 
 class Counters:
@@ -195,7 +199,8 @@ class Counters:
             self.models.pop(target, None)
             return
         figures = snapshot.version, snapshot.ready, snapshot.log_loss, snapshot.auc
-        self.models[target] = Model(*figures)
+        watched = snapshot.slope, snapshot.in_large, snapshot.evidence, snapshot.drifts
+        self.models[target] = Model(*figures, *watched)
 
     def _keep(self, changes: Changes) -> None:
         """Keep the pages that hold the latest changes."""

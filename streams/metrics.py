@@ -284,6 +284,25 @@ METRICS: Final[tuple[Declared, ...]] = (
         "model_roc_auc", GAUGE, "", "Progressive area under the model's ROC curve, 0.5 is chance.", ("target",),
         lambda r: _known((target, one.auc) for target, one in r.counters.models.items()),
     ),
+    Declared(
+        "model_calibration_slope", GAUGE, "",
+        "What came regressed on the model's log odds; 1 is calibrated.", ("target",),
+        lambda r: _known((target, one.slope) for target, one in r.counters.models.items()),
+    ),
+    Declared(
+        "model_calibration_in_large", GAUGE, "",
+        "Positives over those foretold in the newest answered weeks; 1 is calibrated.", ("target",),
+        lambda r: _known((target, one.in_large) for target, one in r.counters.models.items()),
+    ),
+    Declared(
+        "model_challenger_evidence", GAUGE, "",
+        "E-value of the test whether the target's other model is better.", ("target",),
+        lambda r: _known((target, one.evidence) for target, one in r.counters.models.items()),
+    ),
+    Declared(
+        "model_drifts", GAUGE, "", "Changes of level found in base rate, log loss and features.", ("target",),
+        lambda r: _known((target, float(one.drifts)) for target, one in r.counters.models.items()),
+    ),
 )  # fmt: skip
 
 
