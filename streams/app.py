@@ -33,7 +33,7 @@ from streams.emit import producer
 from streams.engine import plan
 from streams.heartbeat import Heartbeat
 from streams.lane import Batch, Lane, Place, Tuning, quiet
-from streams.model_follower import Model, Models
+from streams.model_follower import Model, Models, Reports
 from streams.processor import Partition
 from streams.rekey import Rekeyer
 from streams.resuming import said_behind
@@ -81,6 +81,7 @@ class Worker:
         self.counters = Counters([source.name for source in catalogue.sources], settings.recent, ages)
         self.heartbeat: Heartbeat | None = None
         self._models = Models(catalogue, settings.group(catalogue.name))
+        self.reports = Reports(catalogue, settings.group(catalogue.name))
         self.silence = Silence(catalogue, settings.group(catalogue.name))
         self.clock = clock
         self._cuts = Followed(catalogue, settings.group(catalogue.name), settings.clock is Clock.WALL)
@@ -170,6 +171,7 @@ class Worker:
         self.heartbeat = Heartbeat(self, control, self.clock)
         control.follow(self.heartbeat.statuses.on_record)
         control.follow(self._models.on_record)
+        control.follow(self.reports.on_record)
         self._models.follow(self._adopt)
         if self.settings.clock is Clock.WALL:  # the event clock knows no silence
             self.silence.follow(control, self._tasks)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from schemas.catalogue import Catalogue
 from schemas.learning import Pipeline
-from schemas.model_reports import ModelEvent, ModelOrder, ModelReport, Order, order_key, report_key
+from schemas.model_reports import ModelEvent, ModelOrder, ModelReport, Order, order_key
 from schemas.topics import Role
 from schemas.values import iso
 from streams.broker import BrokerError
 from streams.cluster import Admin
 from streams.config import Settings, wall_ms
 from streams.control import Control, read_whole
+from streams.model_follower import Reports
 
 READ_WITHIN_S: Final = 20.0
 FOLLOWED_WITHIN_S: Final = 15.0
@@ -50,25 +50,6 @@ def find(settings: Settings, catalogue: Catalogue) -> Desk:
     return Desk(settings.broker, embedded, group, control, events if events in found else None)
 
 
-def reports_in(group: str, catalogue: Catalogue, control: Mapping[str, bytes]) -> list[ModelReport]:
-    """The reports among what stands on the control topic, in the catalogue's order, but those that can't be read."""
-    found: list[ModelReport] = []
-    for target in catalogue.targets:
-        value = control.get(report_key(group, target.name))
-        if value is not None:
-            report = read_report(value)
-            found += [] if report is None else [report]
-    return found
-
-
-def read_report(value: bytes) -> ModelReport | None:
-    """The report; None where it is of another version of livetags."""
-    try:
-        return msgspec.json.decode(value, type=ModelReport)
-    except msgspec.MsgspecError:
-        return None
-
-
 async def reports(desk: Desk, catalogue: Catalogue) -> list[ModelReport]:
     """What trainers last said of their models.
 
@@ -77,7 +58,10 @@ async def reports(desk: Desk, catalogue: Catalogue) -> list[ModelReport]:
     BrokerError
         The broker did not tell in time.
     """
-    return reports_in(desk.group, catalogue, await _whole(desk, desk.control))
+    found = Reports(catalogue, desk.group)
+    for key, value in (await _whole(desk, desk.control)).items():
+        found.on_record(key, value, 0)
+    return list(found.held().values())
 
 
 async def events(desk: Desk, target: str) -> list[ModelEvent]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from models.report import report
 from models.snapshot import probability
 from models.trainer import Trainer
 from models.transform import transforms_of
@@ -19,6 +20,7 @@ from schemas.catalogue import Catalogue, Feature
 from schemas.durations import HOUR
 from schemas.learned import LearnedTarget, ScoredExample
 from schemas.learning import Example, ModelSnapshot, Question
+from schemas.model_reports import ModelEvent
 from schemas.records import Value
 from schemas.sources import Incoming
 from schemas.values import iso, saying
@@ -37,12 +39,15 @@ class Teacher:
     ----------
     scored
         The examples answered since this was emptied, in the order in which their answers were taken in.
+    events
+        What was decided about models since this was emptied.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.scored: list[ScoredExample] = []
+        self.events: list[ModelEvent] = []
         self._features = {one.name: [catalogue.feature(name) for name in one.features] for one in catalogue.targets}
-        self._exponent = catalogue.exponent
+        self._catalogue = catalogue
         self._trainers = {
             one.name: Trainer(one, transforms_of(catalogue, one), catalogue.offset_ms) for one in catalogue.targets
         }
@@ -56,6 +61,7 @@ class Teacher:
             trainer = self._trainers[example.target]
             for snapshot in trainer.take([example]):
                 made[example.target] = self._newest[example.target] = snapshot
+            self.events += trainer.take_events()
             if isinstance(example, Question):
                 self._ask(example, trainer)
             elif (asked := self._waiting.pop(example.id, None)) is not None:
@@ -72,7 +78,9 @@ class Teacher:
 
     def learned(self, in_force: Mapping[str, ModelSnapshot]) -> list[LearnedTarget]:
         """The targets as they are now, in the catalogue's order, with the models in force."""
-        return [LearnedTarget(name, in_force.get(name), None) for name in self._trainers]
+        asked = {name: one.counters.questions for name, one in self._trainers.items()}
+        reports = {name: report(self._catalogue, one) for name, one in self._trainers.items() if asked[name]}
+        return [LearnedTarget(name, in_force.get(name), reports.get(name)) for name in self._trainers]
 
     def _ask(self, question: Question, trainer: Trainer) -> None:
         kept = trainer.kept(question.id)
@@ -85,7 +93,7 @@ class Teacher:
             at=iso(question.at),
             model=trainer.choosing.champion,
             model_version=newest.version if newest else 0,
-            features=_shown(self._features[question.target], question, self._exponent),
+            features=_shown(self._features[question.target], question, self._catalogue.exponent),
             score=probability(kept.shown[place]),
             challenger_score=probability(kept.shown[1 - place]),
         )

@@ -172,6 +172,7 @@ class _Lessons:
     def __init__(self, directory: Path, teacher: Teacher, pupil: Pupil) -> None:
         self.pupil, self._teacher, self._directory = pupil, teacher, directory
         self._file = (directory / "examples.ndjson").open("wb")
+        self._events = (directory / "model-events.ndjson").open("wb")
         self._encode = msgspec.json.Encoder().encode_lines
         self._counts = {one.name: LearningCounts() for one in pupil.plan.catalogue.targets}
 
@@ -191,6 +192,7 @@ class _Lessons:
             self._counts[example.target].questions += 1
         self._file.write(self._encode(waiting))
         self._file.close()
+        self._events.close()
         learned = msgspec.json.encode(self._teacher.learned(models))
         (self._directory / "models.json").write_bytes(msgspec.json.format(learned))
         for target, snapshot in models.items():
@@ -205,6 +207,8 @@ class _Lessons:
             counts.positives += bool(example.label)
         self._file.write(self._encode(self._teacher.scored))
         self._teacher.scored.clear()
+        self._events.write(self._encode(self._teacher.events))
+        self._teacher.events.clear()
 
 
 def _lessons(plan: Plan, directory: Path) -> _Lessons:
