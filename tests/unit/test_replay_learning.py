@@ -6,6 +6,7 @@ import functools
 import json
 import math
 import random
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from click.testing import CliRunner
 from schemas.catalogue import Catalogue
 from schemas.durations import DAY, HOUR, MINUTE
 from schemas.learned import LearnedTarget, ScoredExample
+from schemas.learning import Pipeline
 from schemas.loading import loads
 from schemas.records import Cause, Change
 from schemas.silence import Stall
@@ -124,13 +126,14 @@ def test_the_scores_written_are_those_that_the_trainer_judges_itself_by() -> Non
     for _ in Replay(pupil.plan, part=pupil).all(records(), 10**6):
         pass
     pupil.finish()
-    for target in catalogue().targets:
-        progress = teacher.trainer(target.name).champion.shown
+    for target, pipeline in product(catalogue().targets, Pipeline):
+        progress = teacher.trainer(target.name).judges[pipeline].shown
         assert progress.answers > 100
         in_order = sorted(teacher.scored, key=lambda one: one.at)  # settled at the end of their time, all as long
         mine = [one for one in in_order if one.target == target.name][: progress.answers]
-        loss = sum(-math.log(one.score if one.label else 1 - one.score) for one in mine) / progress.answers
-        assert loss == pytest.approx(progress.log_loss, rel=1e-9)
+        scores = [one.score if one.model is pipeline else one.challenger_score for one in mine]
+        losses = [-math.log(score if one.label else 1 - score) for score, one in zip(scores, mine, strict=True)]
+        assert sum(losses) / len(losses) == pytest.approx(progress.log_loss, rel=1e-9)
 
 
 def test_the_command_writes_examples_and_models_that_others_read(tmp_path: Path) -> None:
