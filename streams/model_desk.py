@@ -90,7 +90,7 @@ def an_order(target: str, order: Order, *, model: Pipeline | None = None, versio
     return ModelOrder(secrets.token_hex(8), target, order, iso(wall_ms()), model, version)
 
 
-async def command(desk: Desk, order: ModelOrder, within_s: float = FOLLOWED_WITHIN_S) -> ModelEvent | None:
+async def command(desk: Desk, order: ModelOrder, within_s: float | None = None) -> ModelEvent | None:
     """Put an order on the control topic; what the target's trainer decided, None where none has answered in time.
 
     The order stands then, and a trainer follows it when it runs.
@@ -116,7 +116,8 @@ async def command(desk: Desk, order: ModelOrder, within_s: float = FOLLOWED_WITH
         await control.start()
         control.put(order_key(desk.group, order.target), msgspec.json.encode(order))
         await asyncio.wait_for(control.drained(), READ_WITHIN_S)
-        done, _ = await asyncio.wait([decided], timeout=within_s if listening is not None else 0)
+        patience_s = FOLLOWED_WITHIN_S if within_s is None else within_s
+        done, _ = await asyncio.wait([decided], timeout=0 if listening is None else patience_s)
         return decided.result() if done else None
     except TimeoutError:
         raise BrokerError(f"the broker did not take the order within {READ_WITHIN_S:.0f} s") from None
