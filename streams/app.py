@@ -94,6 +94,7 @@ class Worker:
         self._tasks: dict[int, Task] = {}
         self._gate = asyncio.Lock()
         self._suspended = True
+        self._warming: asyncio.Task[None]
         self._generation = -1
         self._beside = Beside("worker", self._suspend)
         self._opened = contextlib.AsyncExitStack()
@@ -132,12 +133,9 @@ class Worker:
             await self._open()
             await self._beside.first(self._join())
         except BaseException:
+            self._beside.halt.set()
             await self._opened.aclose()
             raise
-        self._beside.spawn(self._tick())
-        self._beside.spawn(self._rekeyer.run(self._beside.halt))
-        if self.heartbeat is not None:
-            self._beside.spawn(self.heartbeat.run(self._beside.halt))
 
     async def _open(self) -> None:
         """Everything but the group: topics, producer, tables, lane."""
@@ -248,6 +246,7 @@ class Worker:
     async def _positions(self, assigned: frozenset[Place], generation: int) -> dict[Place, int | None]:
         """Recover what is new, drop what is gone, and say where to read on."""
         try:
+            await self._warming  # kernels compile while the group is joined, never under load
             async with self._gate:
                 await self._still()
                 await self._own({place.partition for place in assigned}, generation)
@@ -358,8 +357,13 @@ class Worker:
         await asyncio.gather(*(self._flush(task) for task in self._tasks.values()))
 
     async def _join(self) -> None:
-        """Join the group and recover, and compile the kernels meanwhile."""
-        await asyncio.gather(asyncio.to_thread(warm, self.plan), self._lane.app.start())
+        """Join the group and recover; what goes on beside is there before the first record is applied."""
+        self._warming = asyncio.create_task(asyncio.to_thread(warm, self.plan))
+        self._beside.spawn(self._tick())
+        self._beside.spawn(self._rekeyer.run(self._beside.halt))
+        if self.heartbeat is not None:
+            self._beside.spawn(self.heartbeat.run(self._beside.halt))
+        await self._lane.app.start()
 
 
 def build(

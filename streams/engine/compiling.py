@@ -16,5 +16,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS: Final[dict[str, Any]] = {"cache": True, "nogil": True, "_nrt": False}
 
 compiled: Final[Callable[[F], F]] = njit(**_OPTIONS)
-# Part of its caller: handing tens of arrays to a callee costs more than the callee's work.
-inlined: Final[Callable[[F], F]] = njit(inline="always", **_OPTIONS)
+# Part of its caller: handing tens of arrays to a callee costs more than the callee's work. LLVM does it: numba's own
+# inlining takes quadratic time in large callers.
+inlined: Final[Callable[[F], F]] = njit(forceinline=True, **_OPTIONS)
+# The same done by numba, for what only calls something large, which would be compiled once more with it.
+pasted: Final[Callable[[F], F]] = njit(inline="always", **_OPTIONS)

@@ -286,8 +286,24 @@ def _level(tables: Tables, start: int, end: int, registers: Doubles) -> int:
 
 
 @compiled
-def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, rescore: bool, desk: Desk) -> int:
-    """Decide every tag and segment at `at`, the windows being spanned; see `evaluate`."""
+def decide(
+    tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, rescore: bool, spanned: bool, desk: Desk
+) -> int:
+    """Decide every tag and segment at `at`; the next moment at which one may change (NEVER: none).
+
+    Parameters
+    ----------
+    row, row32, reals
+        The same row as int64 words, as int32 halves and as doubles.
+    rescore
+        Whether scores are decided anew; otherwise their tags keep what they say.
+    spanned
+        Whether the desk's windows stand at `at` already.
+    desk
+        Out: registers and codes.
+    """
+    if not spanned:
+        span(tables, row, at, desk.stands)
     steps, constants, ruled, sinces = tables.steps, tables.constants, tables.rules, tables.sinces
     registers, codes, frozen = desk.registers, desk.codes, desk.stands.freeze.on[0] != 0
     count, tags, differing = len(tables.features), len(registers) - SPARE - len(tables.features), 0
@@ -336,20 +352,3 @@ def decide(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, r
             registers[count + index] = float(code) if code >= 0 else np.nan
     codes[len(ruled)] = differing
     return due
-
-
-@compiled
-def evaluate(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles, rescore: bool, desk: Desk) -> int:
-    """Decide every tag and segment at `at`; the next moment at which one may change (NEVER: none).
-
-    Parameters
-    ----------
-    row, row32, reals
-        The same row as int64 words, as int32 halves and as doubles.
-    rescore
-        Whether scores are decided anew; otherwise their tags keep what they say.
-    desk
-        Out: registers and codes.
-    """
-    span(tables, row, at, desk.stands)
-    return decide(tables, at, row, row32, reals, rescore, desk)

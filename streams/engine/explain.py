@@ -16,7 +16,7 @@ from schemas.records import Value
 from schemas.rule_text import conditions, unparse
 from schemas.rules import Expr
 from schemas.values import iso, named_value, said_value
-from streams.engine.evaluate import desk, evaluate, read_all
+from streams.engine.evaluate import decide, desk, read_all
 from streams.engine.explain_cuts import explain_cuts
 from streams.engine.kernel import CAUSES
 from streams.engine.layout import NEVER, NOW
@@ -87,7 +87,7 @@ class _Explainer:
         self.desk = desk(plan.tables, len(self.names), None, freeze, cuts)
         self.registers = self.desk.registers
         self.turns = self._turns()
-        evaluate(self.tables, self.now, *self.views, False, self.desk)
+        decide(self.tables, self.now, *self.views, False, False, self.desk)
         read_all(self.tables, self.now, *self.views, self.desk)
 
     def all(self) -> list[Explanation]:
@@ -144,10 +144,10 @@ class _Explainer:
         held = [(int(self.row[self.plan.rows.said[name] + 1]) >> 4) - 1 for name in self.plan.said]
         at = self.now
         for _ in range(MOST_MOMENTS):
-            at = evaluate(self.tables, at, *self.views, False, self.desk)
+            at = decide(self.tables, at, *self.views, False, False, self.desk)
             if at == NEVER:
                 break
-            evaluate(self.tables, at, *self.views, False, self.desk)
+            decide(self.tables, at, *self.views, False, False, self.desk)
             after = self.desk.codes.tolist()
             for index, code in enumerate(held):
                 if index not in found and after[index] != code:

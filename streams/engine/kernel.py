@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from schemas.records import Cause
 from streams.engine.apply import Batch, Scratch, add, advance, match, overflows, replace_profile
 from streams.engine.clock import confirm, watermark
-from streams.engine.compiling import compiled, inlined
+from streams.engine.compiling import compiled, inlined, pasted
 from streams.engine.due import Due, set_due
-from streams.engine.evaluate import EXTRA, Desk, decide, evaluate, read_features
+from streams.engine.evaluate import EXTRA, Desk, decide, read_features
 from streams.engine.layout import MISSING, NEVER, NOW, RING
 from streams.engine.machine import SPARE
 from streams.engine.quantiles import Census, choose, count
@@ -41,6 +41,10 @@ CHANGE: Final = np.dtype(
 _EVENT, _TIME, _LATE, _PROFILE, _SCORE, _CUT_POINT = (
     CAUSES.index(c) + 1 for c in (Cause.EVENT, Cause.TIME, Cause.LATE, Cause.PROFILE, Cause.SCORE, Cause.CUT_POINT)
 )
+
+
+_NONE = 0  # of no change: the row is only read
+_FIRE, _WAKE, _RESCORE, _RECUT, _INDEX = range(5)
 
 
 class Status(IntEnum):
@@ -135,29 +139,35 @@ def _commit(tables: Tables, state: State, out: Out, slot: int, at: int, cause: i
 
 
 @compiled
+def _look(
+    tables: Tables, state: State, out: Out, slot: int, at: int, rescore: bool, cause: int, record: int, wakes: bool
+) -> None:
+    """Decide at `at` without a record; where nothing changes, or there is no `cause`, the row stays as it was.
+
+    With `wakes` the row is brought up to the sources that came back: what waited happens at `at`, which is its now.
+    """
+    row, row32, reals, place = state.rows[slot], state.rows32[slot], state.reals[slot], out.desk.stands
+    span(tables, row, at, place)
+    behind = wakes and waited(tables, row, place)
+    choose(out.desk.cuts, slot)
+    due = decide(tables, at, row, row32, reals, rescore or behind, True, out.desk)
+    if len(tables.quantiles) > 0:
+        count(tables, state.census, slot, out.desk.registers)
+    differs = out.desk.codes[len(tables.rules)] > 0
+    if behind if wakes else cause != _NONE and differs:
+        span_move(tables, row, at, -1, MISSING, place)
+        advance(tables, row, row32, at, place)
+        _commit(tables, state, out, slot, at, cause, record)
+        state.dirty[slot] = True
+    set_due(state.due, slot, due)
+
+
+@pasted
 def _fire(tables: Tables, state: State, out: Out, slot: int) -> None:
     """Let the row's next timer fire at its due time."""
     at = state.due.time[slot]
     state.due.size[1] += 1
-    _look_again(tables, state, out, slot, at, is_midnight(at, tables.offset_ms), _TIME, -1)
-
-
-@compiled
-def _look_again(
-    tables: Tables, state: State, out: Out, slot: int, at: int, rescore: bool, cause: int, record: int
-) -> None:
-    """Decide at `at` without a record; where nothing changes the row stays as it was."""
-    row, row32, reals = state.rows[slot], state.rows32[slot], state.reals[slot]
-    choose(out.desk.cuts, slot)
-    due = evaluate(tables, at, row, row32, reals, rescore, out.desk)
-    if len(tables.quantiles) > 0:
-        count(tables, state.census, slot, out.desk.registers)
-    if out.desk.codes[len(tables.rules)] > 0:
-        span_move(tables, row, at, -1, MISSING, out.desk.stands)
-        advance(tables, row, row32, at, out.desk.stands)
-        _commit(tables, state, out, slot, at, cause, record)
-        state.dirty[slot] = True
-    set_due(state.due, slot, due)
+    _look(tables, state, out, slot, at, is_midnight(at, tables.offset_ms), _TIME, -1, False)
 
 
 @inlined
@@ -167,53 +177,23 @@ def _sleeps(out: Out, slot: int) -> bool:
     return freeze.on[0] != 0 and slot >= freeze.asleep[0]
 
 
-@compiled
+@pasted
 def _wake(tables: Tables, state: State, out: Out, slot: int) -> None:
-    """Bring a row up to the sources that came back: what waited happens now, which is the row's."""
-    row, row32, reals, place = state.rows[slot], state.rows32[slot], state.reals[slot], out.desk.stands
-    now = row[NOW]
-    if now == MISSING:
-        return
-    span(tables, row, now, place)
-    behind = waited(tables, row, place)
-    choose(out.desk.cuts, slot)
-    due = decide(tables, now, row, row32, reals, behind, out.desk)
-    if len(tables.quantiles) > 0:
-        count(tables, state.census, slot, out.desk.registers)
-    if behind:
-        span_move(tables, row, now, -1, MISSING, place)
-        advance(tables, row, row32, now, place)
-        _commit(tables, state, out, slot, now, _TIME, -1)
-        state.dirty[slot] = True
-    set_due(state.due, slot, due)
+    """Bring a row up to the sources that came back."""
+    now = state.rows[slot, NOW]
+    if now != MISSING:
+        _look(tables, state, out, slot, now, False, _TIME, -1, True)
 
 
-@compiled
-def wake(tables: Tables, state: State, out: Out, first: int, end: int, since: int) -> int:
-    """Wake rows from slot `first` on; the next slot. Stops early where there is no room for more changes.
-
-    What was said of a customer at `since` or later said so in a row that slept, and is to be said again.
-    """
-    for slot in range(first, end):
-        if not _room(tables, out):
-            return slot
-        _wake(tables, state, out, slot)
-        for index in range(len(tables.rules)):
-            if state.rows[slot, tables.rules[index].said] >= since:
-                state.changed[slot] = True
-    return end
-
-
-@compiled
-def fire_due(tables: Tables, state: State, out: Out, limit: int, most: int) -> bool:
-    """Fire the timers due at or before `limit`, at most `most`; whether some are left."""
+@pasted
+def _fire_all(tables: Tables, state: State, out: Out, limit: int, most: int) -> int:
     fired = 0
     while state.due.size[0] > 0:
         slot = state.due.heap[0]
         if state.due.time[slot] > limit:
-            return False
+            return 0
         if fired >= most or not _room(tables, out):
-            return True
+            return 1
         fired += 1
         if not _sleeps(out, slot):
             _fire(tables, state, out, slot)
@@ -222,42 +202,76 @@ def fire_due(tables: Tables, state: State, out: Out, limit: int, most: int) -> b
         _wake(tables, state, out, slot)
         while state.due.time[slot] <= limit:
             if not _room(tables, out):
-                return True
+                return 1
             _fire(tables, state, out, slot)
-    return False
+    return 0
+
+
+@pasted
+def _mark(tables: Tables, state: State, slot: int, since: int) -> None:
+    """What was said of a customer at `since` or later said so in a row that slept, and is to be said again."""
+    for index in range(len(tables.rules)):
+        if state.rows[slot, tables.rules[index].said] >= since:
+            state.changed[slot] = True
 
 
 @compiled
+def _visit(errand: int, tables: Tables, state: State, out: Out, first: int, end: int, moment: int) -> int:
+    """All that brings rows along without a record: one kernel, as each of its own would be optimised anew, for long."""
+    if errand == _FIRE:
+        return _fire_all(tables, state, out, moment, end)
+    for slot in range(first, end):
+        now = state.rows[slot, NOW]
+        if errand != _INDEX and now != MISSING:
+            if _room(tables, out) and (errand == _WAKE or _sleeps(out, slot)):
+                _wake(tables, state, out, slot)
+            if not _room(tables, out):
+                return slot
+        if errand == _WAKE:
+            _mark(tables, state, slot, moment)
+            continue
+        if errand == _INDEX:
+            for index in range(len(tables.rules)):
+                state.said[index, state.rows[slot, tables.rules[index].said + 1] >> 4] += 1
+        if errand == _RECUT:
+            out.desk.cuts.stale[0] = slot + 1
+        if now != MISSING:
+            cause = _SCORE if errand == _RESCORE else _CUT_POINT if errand == _RECUT else _NONE
+            _look(tables, state, out, slot, max(now, moment), errand == _RESCORE, cause, 0, False)
+        elif errand == _INDEX:
+            set_due(state.due, slot, NEVER)
+    return end
+
+
+def fire_due(tables: Tables, state: State, out: Out, limit: int, most: int) -> bool:
+    """Fire the timers due at or before `limit`, at most `most`; whether some are left."""
+    return bool(_visit(_FIRE, tables, state, out, 0, most, limit))
+
+
+def wake(tables: Tables, state: State, out: Out, first: int, end: int, since: int) -> int:
+    """Wake rows from slot `first` on; the next slot. Stops early where there is no room for more changes.
+
+    What was said of a customer at `since` or later is to be said again.
+    """
+    return _visit(_WAKE, tables, state, out, first, end, since)
+
+
 def rescore(tables: Tables, state: State, out: Out, first: int, end: int, floor: int) -> int:
     """Decide scores anew from slot `first` on, at `floor` or the row's own now if that is later; the next slot.
 
     To be called when no timer is due at or before `floor`. Stops early where there is no room for more changes.
     """
-    for slot in range(first, end):
-        now = state.rows[slot, NOW]
-        if now == MISSING:
-            continue
-        if _room(tables, out) and _sleeps(out, slot):
-            _wake(tables, state, out, slot)
-        if not _room(tables, out):
-            return slot
-        _look_again(tables, state, out, slot, max(now, floor), True, _SCORE, 0)
-    return end
+    return _visit(_RESCORE, tables, state, out, first, end, floor)
 
 
-@compiled
 def recut(tables: Tables, state: State, out: Out, first: int, end: int, floor: int) -> int:
     """Bring rows from slot `first` on up to the cut-points in force; as `rescore` in all else."""
-    for slot in range(first, end):
-        now = state.rows[slot, NOW]
-        if now != MISSING and _room(tables, out) and _sleeps(out, slot):
-            _wake(tables, state, out, slot)
-        if now != MISSING and not _room(tables, out):
-            return slot
-        out.desk.cuts.stale[0] = slot + 1
-        if now != MISSING:
-            _look_again(tables, state, out, slot, max(now, floor), False, _CUT_POINT, 0)
-    return end
+    return _visit(_RECUT, tables, state, out, first, end, floor)
+
+
+def set_due_of(tables: Tables, state: State, first: int, end: int, out: Out) -> None:
+    """Work out the due times of rows that were read back, from slot `first` on."""
+    _visit(_INDEX, tables, state, out, first, end, MISSING)
 
 
 @inlined
@@ -360,7 +374,7 @@ def apply_batch(
         at = row[NOW]
         row32, reals = state.rows32[slot], state.reals[slot]
         choose(out.desk.cuts, slot)
-        due = decide(tables, at, row, row32, reals, True, out.desk)
+        due = decide(tables, at, row, row32, reals, True, True, out.desk)
         if len(tables.quantiles) > 0:
             count(tables, state.census, slot, out.desk.registers)
         _commit(tables, state, out, slot, at, cause, i)
@@ -371,19 +385,3 @@ def apply_batch(
         if time != MISSING:
             confirm(state.clock, time, slot)
     return len(batch.slot)
-
-
-@compiled
-def set_due_of(tables: Tables, state: State, first: int, end: int, out: Out) -> None:
-    """Work out the due times of rows that were read back, from slot `first` on."""
-    for slot in range(first, end):
-        row = state.rows[slot]
-        due = NEVER
-        if row[NOW] != MISSING:
-            choose(out.desk.cuts, slot)
-            due = evaluate(tables, row[NOW], row, state.rows32[slot], state.reals[slot], False, out.desk)
-            if len(tables.quantiles) > 0:
-                count(tables, state.census, slot, out.desk.registers)
-        set_due(state.due, slot, due)
-        for index in range(len(tables.rules)):
-            state.said[index, row[tables.rules[index].said + 1] >> 4] += 1
