@@ -58,12 +58,13 @@ def cut(window: NDArray[np.float64], confidence: float = CONFIDENCE) -> Cut | No
     n = len(window)
     if n < FIRST:
         return None
+    given, window = window, window - window[0]  # so that squares lose nothing where the level is far from 0
     place = np.arange(LEAST, n - LEAST + 1)
     total, squares = np.cumsum(window), np.cumsum(window * window)
     left, right = total[place - 1] / place, (total[-1] - total[place - 1]) / (n - place)
     within = squares[-1] - place * left**2 - (n - place) * right**2
     # What is left of equal numbers is rounding: a share of their size, not 0.
-    scale = np.sqrt(np.maximum(within / (n - 2), 0.0)) + 1e-9 * (np.abs(window).max() + 1e-300)
+    scale = np.sqrt(np.maximum(within / (n - 2), 0.0)) + 1e-12 * (np.abs(given).max() + 1e-280)
     m = place * (n - place) / n
     chance = math.log(2.0 * math.log(n) / confidence)
     spreads = np.abs(right - left) / scale
@@ -71,4 +72,5 @@ def cut(window: NDArray[np.float64], confidence: float = CONFIDENCE) -> Cut | No
     best = int(np.argmax(excess))
     if excess[best] <= 1.0:
         return None
-    return Cut(int(place[best]), float(left[best]), float(right[best]), float(spreads[best]))
+    before, after = float(left[best] + given[0]), float(right[best] + given[0])
+    return Cut(int(place[best]), before, after, float(spreads[best]))

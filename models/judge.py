@@ -16,7 +16,7 @@ class Judge:
     raw, shown
         Of its own log odds, and of those after the second stage that was in force when a question was asked.
     reliability
-        The second stage, learned from `raw`.
+        The second stage.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,6 @@ class Judge:
         """Judge a question's log odds by its answer."""
         self.raw.update(raw, label)
         self.shown.update(shown, label)
-        self.reliability.update(raw, label)
 
     def quality(self) -> Quality:
         """Of what was shown, with the slope that its own log odds have lately."""

@@ -11,10 +11,11 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 from river import compose, linear_model, optim, preprocessing
 from river.utils import VectorDict
 
-from models.snapshot import PRODUCT_SCALE
+from models.snapshot import product_scale
 from models.state import LearnerState, RegressionState
 from schemas.catalogue import Cross
 from schemas.learning import CROSS_LIMIT, Pipeline
@@ -72,8 +73,11 @@ class Learner:
         self.features, self.crosses = features, crosses
         self._scaler = preprocessing.StandardScaler()
         # All weights from the start, in one order: a restored learner then adds up in the same order.
-        pairs = [(cross.first, cross.second) for cross in crosses]
-        self._linear, self._crossed = _regression(features, prior), _regression([*features, *pairs], prior)
+        self._pairs = [(cross.first, cross.second) for cross in crosses]
+        self._scale = product_scale(len(features), len(crosses))
+        self._firsts = np.array([features.index(cross.first) for cross in crosses], dtype=np.int64)
+        self._seconds = np.array([features.index(cross.second) for cross in crosses], dtype=np.int64)
+        self._linear, self._crossed = _regression(features, prior), _regression([*features, *self._pairs], prior)
 
     @property
     def pipelines(self) -> dict[Pipeline, compose.Pipeline]:
@@ -90,21 +94,28 @@ class Learner:
         crossed = self._crossed._raw_dot_one(self.with_products(scaled))
         return Logits(float(self._linear._raw_dot_one(scaled)), float(crossed))
 
-    def learn(self, inputs: Sequence[float], label: bool) -> None:
-        """Take one step towards the label; `inputs` as for `logits`."""
+    def learn(self, inputs: Sequence[float], label: bool) -> Logits:
+        """Take one step towards the label, and what was said just before; `inputs` as for `logits`."""
         known = self._known(inputs)
         self._scaler.learn_one(known)
         scaled = self._scaler.transform_one(known)
+        products = self.with_products(scaled)
+        said = Logits(float(self._linear._raw_dot_one(scaled)), float(self._crossed._raw_dot_one(products)))
         self._linear.learn_one(scaled, label)
-        self._crossed.learn_one(self.with_products(scaled), label)
+        self._crossed.learn_one(products, label)
+        return said
 
     def with_products(self, scaled: Mapping[Hashable, Any]) -> Inputs:
         """Scaled inputs and the products of those that are known."""
         found = dict(scaled)
-        for cross in self.crosses:
-            if cross.first in scaled and cross.second in scaled:
-                product = scaled[cross.first] * scaled[cross.second]
-                found[cross.first, cross.second] = PRODUCT_SCALE * min(max(product, -CROSS_LIMIT), CROSS_LIMIT)
+        if self.crosses:
+            # In arrays: one by one, as many products as features allow would take most of a trainer's time.
+            values = np.array([scaled.get(name, math.nan) for name in self.features])
+            held = np.clip(values[self._firsts] * values[self._seconds], -CROSS_LIMIT, CROSS_LIMIT) * self._scale
+            products = zip(self._pairs, held.tolist(), strict=True)
+            if len(scaled) < len(self.features):
+                products = ((pair, value) for pair, value in products if value == value)  # type: ignore[assignment]
+            found.update(products)
         return found
 
     def recentre(self, feature: str, mean: float, variance: float, examples: int) -> None:
@@ -120,7 +131,7 @@ class Learner:
         if pipeline is Pipeline.LINEAR:
             return list(self._linear._weights.to_dict().values())
         found, features = list(self._crossed._weights.to_dict().values()), len(self.features)
-        return found[:features] + [PRODUCT_SCALE * weight for weight in found[features:]]
+        return found[:features] + [self._scale * weight for weight in found[features:]]
 
     def mean(self, feature: str) -> float:
         """Mean of a feature's inputs; 0 before any."""

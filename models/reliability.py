@@ -1,6 +1,6 @@
 """Whether a model's log odds mean what they say, and the second stage that mends them where they do not.
 
-What came is regressed on the log odds that were foretold, one answer after the other: `slope * logit + intercept`
+What came is regressed on the log odds that the model gives, one answer after the other: `slope * logit + intercept`
 (Platt's scaling). Calibrated log odds have slope 1 and intercept 0; below 1 they are too extreme.
 Each answer moves the two numbers by one Newton step, and old answers fade, by half after `FADES * ln 2` newer ones.
 """
@@ -20,7 +20,7 @@ PRIOR_SLOPE, PRIOR_INTERCEPT = 4.0, 1.0
 CENTRE: Final = -3.0
 """Log odds are counted from here, so that slope and intercept are learned almost independently."""
 LEAVES, RETURNS = 0.1, 0.05
-SURE: Final = 2.0
+SURE: Final = 3.0
 """Standard errors by which a slope or a level has to be off before anything is done about it."""
 _STEEPEST, _FLATTEST = 4.0, 0.25
 
@@ -58,7 +58,14 @@ class Reliability:
         return self.measured if self.mending else Calibration()
 
     def update(self, logit: float, label: bool) -> None:
-        """Take one step towards the answer to a question of which that was foretold, before the second stage."""
+        """Take one step towards an answer.
+
+        Parameters
+        ----------
+        logit
+            What the model says of its question now, before it learns from the answer: what was foretold when it was
+            asked is of the model of a horizon ago, and mending that one would mend twice what was learned meanwhile.
+        """
         kept = 1.0 - 1.0 / FADES
         x = logit - CENTRE
         p = probability(self._slope * x + self._offset + CENTRE)

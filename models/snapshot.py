@@ -16,10 +16,6 @@ import msgspec
 from models.state import LearnerState
 from schemas.learning import CROSS_LIMIT, Calibration, CrossWeight, ModelSnapshot, Pipeline
 
-PRODUCT_SCALE: Final = 0.5
-"""Products are many and mostly say nothing: halved, they are learned from at a quarter of the rate."""
-
-
 NO_CALIBRATION: Final = Calibration()
 
 
@@ -58,8 +54,17 @@ def fold(
     if not crossed:
         return Folded(state.means, weights, bias, [], [])
     products = zip(state.crosses, regression.weights[features:], strict=True)
-    crosses = [CrossWeight(one.first, one.second, slope * PRODUCT_SCALE * weight) for one, weight in products]
+    scale = slope * product_scale(features, len(state.crosses))
+    crosses = [CrossWeight(one.first, one.second, scale * weight) for one, weight in products]
     return Folded(state.means, weights, bias, spreads, crosses)
+
+
+def product_scale(features: int, crosses: int) -> float:
+    """What products are multiplied by before they are learned from.
+
+    Where they are many most say nothing: all of them together then move no further in a step than the features do.
+    """
+    return min(1.0, math.sqrt(features / crosses)) if crosses else 1.0
 
 
 def logit(snapshot: ModelSnapshot, inputs: Sequence[float]) -> float:

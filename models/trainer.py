@@ -42,7 +42,9 @@ from schemas.model_reports import ModelEvent, ModelOrder, Series
 MODEL: Final = b"model"
 OPEN: Final = b"open/"
 RECENTRES: Final = 1.0
-"""By so many standard deviations a feature's mean has to jump for its values to mean something else."""
+SUDDEN: Final = 8.0
+"""By so many standard deviations among customers, and among the means of days, a feature has to jump from one day to
+the next for its values to mean something else; a window that fills, or a habit, does neither."""
 FORGETS: Final = 0.02
 """What is left of the second stage's certainty after a drift of base rate or log loss, so that it follows quickly."""
 
@@ -268,7 +270,9 @@ class Trainer:
         shown = kept.shown[self.choosing.place]
         for found in self.watch.settled(label, loss(shown, label), settled_at):
             self._drifted(found)
-        self.learner.learn(self._teaching(kept), label)
+        said = self.learner.learn(self._teaching(kept), label)
+        for judge, logit in zip(self.judges.values(), said, strict=True):
+            judge.reliability.update(logit, label)
         self.counters.learned += 1
         self._schedule.learned_at = max(self._schedule.learned_at, settled_at)
         self._schedule.news = True
@@ -300,13 +304,15 @@ class Trainer:
     def _drifted(self, found: Found) -> None:
         """Tell of a change of level, and follow it."""
         now, desk = self._schedule.now, self.choosing.desk
+        if not self.ready:
+            return  # all windows begin empty
         self.choosing.drifted(found, now)
         if found.series in (Series.BASE_RATE, Series.LOG_LOSS):
             for judge in self.judges.values():
                 judge.reliability.forget(FORGETS)
         jump = abs(found.after - found.before)
         spread = self.learner.spread(found.feature) if found.series is Series.MEAN else 0.0
-        if spread and jump >= RECENTRES * spread:
+        if spread and jump >= RECENTRES * spread and found.spreads >= SUDDEN:
             desk.fresh[found.feature] = found.began
             self.learner.recentre(found.feature, found.after, found.variance, found.examples)
             self.choosing.drifted(found, now, recentred=True)

@@ -269,12 +269,18 @@ def _named(segment: Segment) -> Iterator[str]:
 
 
 def _targets(catalogue: Catalogue) -> Table:
-    table = _table("Targets", "name", "outcome", "asked", "features")
+    table = _table("Targets", "name", "outcome", "asked", "features", "second model")
     for target in catalogue.targets:
         every = f"every {format_duration(target.example_every_ms)}"
         every += f", after a record of {target.example_on.source}" if target.example_on else ""
-        table.add_row(*map(Text, (target.name, _outcome(target), every, ", ".join(target.features))))
+        table.add_row(*map(Text, (target.name, _outcome(target), every, ", ".join(target.features), _second(target))))
     return table
+
+
+def _second(target: Target) -> str:
+    wanted = target.promotion
+    when = f"at evidence {wanted.evidence:g}" if wanted.automatic else "by hand"
+    return f"{len(target.crosses)} products besides; promoted {when}"
 
 
 def _outcome(target: Target) -> str:

@@ -31,9 +31,9 @@ class Slowing(optim.base.Scheduler):
 
 
 def crossed(scaled: dict[Hashable, Any]) -> dict[Hashable, Any]:
-    """With half of each product of scaled features that are known, products held between -3 and 3."""
+    """With each product of scaled features that are known, products held between -3 and 3."""
     both = {(one.first, one.second) for one in CROSSES if one.first in scaled and one.second in scaled}
-    return scaled | {pair: max(-3, min(3, scaled[pair[0]] * scaled[pair[1]])) / 2 for pair in both}
+    return scaled | {pair: max(-3.0, min(3.0, scaled[pair[0]] * scaled[pair[1]])) for pair in both}
 
 
 def model(prior: float, pipeline: Pipeline = Pipeline.LINEAR) -> compose.Pipeline:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from itertools import combinations_with_replacement
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from models.learner import Learner, OtherFeatures
 from models.snapshot import NO_CALIBRATION, contributions, fold, logit, score
 from models.state import LearnerState
 from models.transform import inputs
+from schemas.catalogue import Cross
 from schemas.learning import Calibration, ModelSnapshot, Pipeline
 from tests.generators_learning import CROSSES, NAMES, TRANSFORMS, features
 
@@ -123,8 +125,16 @@ def test_contributions_add_up_to_the_logit_and_are_the_pipeline_s(pipeline: Pipe
 def test_a_product_of_rare_values_is_held_within_its_limits() -> None:
     learner = learned(1, 200)
     scaled = learner.with_products({"inflow": 40.0, "visits": -30.0, "silence": 9.0, "share": 1.0})
-    assert scaled["inflow", "visits"] == -scaled["silence", "silence"] == -1.5
+    assert scaled["inflow", "visits"] == -scaled["silence", "silence"] == -3.0
     assert ("share", "member") not in scaled
+
+
+def test_many_products_move_a_model_no_further_in_a_step_than_its_features_do() -> None:
+    names = tuple("abcd")
+    pairs = tuple(Cross(first, second) for first, second in combinations_with_replacement(names, 2))
+    learner = Learner(names, 0.5, pairs)
+    found = learner.with_products(dict.fromkeys(names, 1.0))
+    assert sum(value**2 for name, value in found.items() if isinstance(name, tuple)) == pytest.approx(len(names))
 
 
 def test_a_feature_that_never_changes_has_no_weight() -> None:
