@@ -60,7 +60,7 @@ async def reports(desk: Desk, catalogue: Catalogue) -> list[ModelReport]:
     """
     found = Reports(catalogue, desk.group)
     for key, value in (await _whole(desk, desk.control)).items():
-        found.on_record(key, value, 0)
+        found.on_record(key, value)
     return list(found.held().values())
 
 

@@ -23,7 +23,7 @@ class Reports:
         self._targets = {report_key(group, target.name): target.name for target in catalogue.targets}
         self._held: dict[str, ModelReport] = {}
 
-    def on_record(self, key: str, value: bytes | None, _offset: int) -> None:
+    def on_record(self, key: str, value: bytes | None, _offset: int = 0) -> None:
         """Take a record of the control topic; one that is no report of this catalogue is left out."""
         target = self._targets.get(key)
         if target is None:

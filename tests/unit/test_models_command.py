@@ -15,9 +15,12 @@ from rich.console import Console
 
 from schemas.learned import ScoredExample
 from schemas.learning import Pipeline
+from schemas.loading import load
+from schemas.model_reports import report_key
 from schemas.values import iso
 from streams.cli import main
 from streams.commands.models_text import event_line, listed, shown
+from streams.model_follower import Reports
 from tests.browser.fake_models import EVENTS, REPORTS
 
 START: Final = 1_735_689_600_000  # Wednesday, 2025-01-01
@@ -102,3 +105,15 @@ def test_a_targets_models_are_told_with_weights_test_drift_and_decisions() -> No
     for word in ("balance_kept", "crossed against linear", "evidence 6.8 of 20", "2025-03-31", "base rate", "12"):
         assert word in told
     assert "drifted (linear, version 9, by drift); base rate from 0.031 to 0.062" in event_line(EVENTS[0])
+
+
+def test_reports_are_followed_as_they_come_and_go() -> None:
+    followed = Reports(load(Path(LESSONS)), "group")
+    encoded = [msgspec.json.encode(report) for report in REPORTS]
+    for target, value in (("churn", encoded[1]), ("deposit", encoded[0]), ("loan", encoded[0])):
+        followed.on_record(report_key("group", target), value)
+    followed.on_record(report_key("another", "churn"), encoded[0])
+    assert list(followed.held().items()) == [("deposit", REPORTS[0]), ("churn", REPORTS[1])]
+    followed.on_record(report_key("group", "deposit"), b'{"target":"deposit"}')  # of another version
+    followed.on_record(report_key("group", "churn"), None)
+    assert followed.held() == {}
