@@ -20,16 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluation import auc
+from schemas.durations import DAY
 from schemas.learned import ScoredExample
 from schemas.learning import Pipeline
 from schemas.loading import load
 from schemas.values import to_ms
+from streams.scored_examples import over_until, read_examples
 
 CATALOGUE: Final = Path(__file__).parents[1] / "schemas" / "retail.yaml"
 TARGET: Final = "redemption"
 LEAST_POSITIVES: Final = 50  # before LightGBM is trained at all
 ROUNDS: Final = 200
 CHUNK: Final = 65_536
+WEEK: Final = 7 * DAY
 PARAMETERS: Final = {
     "objective": "binary", "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 50, "feature_fraction": 0.8,
     "bagging_fraction": 0.8, "bagging_freq": 1, "seed": 1, "deterministic": True, "verbosity": -1,
@@ -66,7 +69,7 @@ class Table(msgspec.Struct, frozen=True):
 def main(cache: Path, examples: Path | None, resamples: int) -> None:
     """Print the table."""
     target = next(one for one in load(CATALOGUE).targets if one.name == TARGET)
-    found = table(read(examples) if examples is not None else replayed(cache))
+    found = table(read_examples(examples) if examples is not None else replayed(cache))
     boosted = monthly(found, target.label.settled_ms)
     judged = ~np.isnan(boosted)
     scores = {name: some[judged] for name, some in found.scores.items()} | {"LightGBM": boosted[judged]}
@@ -76,13 +79,14 @@ def main(cache: Path, examples: Path | None, resamples: int) -> None:
     for month, places in groupby(range(len(months)), key=months.__getitem__):
         part = np.fromiter(places, np.int64)
         _line(month, labels[part], [_figure(auc(some[part], labels[part])) for some in scores.values()])
-    drawn = bootstrap(list(scores.values()), labels, households, resamples)
-    _line("all", labels, [_interval(auc(some, labels), drawn[:, n]) for n, some in enumerate(scores.values())])
-    gaps = [
-        _interval(_less(some, scores["LightGBM"], labels), drawn[:, n] - drawn[:, -1])
-        for n, some in enumerate(scores.values())
-    ]
-    _line("less GBM", labels, gaps)
+    weeks = found.asked_ms[judged] // WEEK
+    for name, strata in (("all", np.zeros_like(weeks)), ("in a week", weeks)):
+        ranked = [Ranked.of(some, strata) for some in scores.values()]
+        drawn = bootstrap(ranked, labels, households, resamples)
+        whole = [one.auc(labels, np.ones(len(labels))) for one in ranked]
+        _line(name, labels, [_interval(value, drawn[:, n]) for n, value in enumerate(whole)])
+        gaps = [_interval(value - whole[-1], drawn[:, n] - drawn[:, -1]) for n, value in enumerate(whole)]
+        _line("less GBM", labels, gaps[:-1])
 
 
 def replayed(cache: Path) -> list[ScoredExample]:
@@ -105,22 +109,14 @@ def replayed(cache: Path) -> list[ScoredExample]:
     for _ in Replay(plan, part=pupil).all(records(), 8_192):
         pass
     pupil.finish()
-    return teacher.scored
-
-
-def read(path: Path) -> list[ScoredExample]:
-    """Those of a file."""
-    decode = msgspec.json.Decoder(ScoredExample).decode
-    with path.open("rb") as file:
-        return [decode(line) for line in file]
+    return [*teacher.scored, *teacher.waiting()]
 
 
 def table(examples: Iterable[ScoredExample]) -> Table:
-    """The target's answered examples as columns."""
-    known = sorted(
-        (one for one in examples if one.target == TARGET and one.label is not None),
-        key=lambda one: (one.at, one.customer_id),
-    )
+    """The target's examples whose time is over as columns."""
+    mine = [one for one in examples if one.target == TARGET]
+    until = over_until(mine)
+    known = sorted((one for one in mine if one.at < until), key=lambda one: (one.at, one.customer_id))
     moments = [datetime.fromisoformat(one.at).astimezone(UTC) for one in known]
     by_model = {
         f"livetags, {name}": np.array([one.score if one.model is name else one.challenger_score for one in known])
@@ -153,35 +149,53 @@ def monthly(found: Table, settled_ms: int) -> Scores:
     return scores
 
 
+class Ranked(msgspec.Struct, frozen=True):
+    """Scores by their rank, to be compared within strata only.
+
+    Attributes
+    ----------
+    places
+        Rank of each example's stratum and, within it, score; ties have one rank.
+    begins, ends
+        For each rank the first of its stratum, and the one after its last.
+    """
+
+    places: NDArray[np.intp]
+    begins: NDArray[np.intp]
+    ends: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, scores: Scores, strata: NDArray[np.int64]) -> Ranked:
+        """Those of scores, shape (n,)."""
+        pairs, places = np.unique(np.column_stack([strata.astype(np.float64), scores]), axis=0, return_inverse=True)
+        stratum = pairs[:, 0]
+        return cls(places.ravel(), np.searchsorted(stratum, stratum), np.searchsorted(stratum, stratum, "right"))
+
+    def auc(self, labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
+        """Probability that a positive ranks above a negative of its stratum; each example counts `weights` times."""
+        won, lost = (np.bincount(self.places, weights * some) for some in (labels, ~labels))
+        before = np.concatenate([[0.0], np.cumsum(lost)])
+        below, there = before[:-1] - before[self.begins], before[self.ends] - before[self.begins]
+        return float(np.sum(won * (below + lost / 2.0)) / np.sum(won * there))
+
+
 def bootstrap(
-    scores: Sequence[Scores], labels: NDArray[np.bool_], households: NDArray[np.int64], resamples: int
+    ranked: Sequence[Ranked], labels: NDArray[np.bool_], households: NDArray[np.int64], resamples: int
 ) -> NDArray[np.float64]:
     """AUC of each over households drawn with replacement, shape (resamples, scores)."""
     draw, count = np.random.default_rng(2017), int(households.max()) + 1
     there = np.unique(households)
-    places = [np.unique(some, return_inverse=True)[1] for some in scores]
-    drawn = np.zeros((resamples, len(scores)))
+    drawn = np.zeros((resamples, len(ranked)))
     for row in drawn:
         times = np.zeros(count)
         times[there] = draw.multinomial(len(there), np.full(len(there), 1.0 / len(there)))
         weights = times[households]
-        row[:] = [_weighted_auc(place, labels, weights) for place in places]
+        row[:] = [one.auc(labels, weights) for one in ranked]
     return drawn
-
-
-def _weighted_auc(place: NDArray[np.intp], labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
-    """AUC where each example counts so many times; `place` ranks its score, ties have one rank."""
-    won = np.bincount(place, weights * labels)
-    lost = np.bincount(place, weights * ~labels)
-    return float(np.sum(won * (np.cumsum(lost) - lost / 2.0)) / (won.sum() * lost.sum()))
 
 
 def _number(value: Any) -> float:
     return np.nan if value is None else float(value)
-
-
-def _less(some: Scores, other: Scores, labels: NDArray[np.bool_]) -> float:
-    return (auc(some, labels) or np.nan) - (auc(other, labels) or np.nan)
 
 
 def _interval(value: float | None, drawn: NDArray[np.float64]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -27,7 +27,8 @@ class Judged(msgspec.Struct, frozen=True):
     week
         The first day (Monday, UTC) of the week in which they were asked; empty: all of them.
     waiting
-        Examples without an answer, which count for nothing.
+        Examples that count for nothing yet: the first without an answer, and all that were asked since. Of these only
+        the answers that come early are known, which are of one kind.
     """
 
     target: str
@@ -46,7 +47,7 @@ def judged(path: Path, target: str | None = None) -> list[Judged]:
         Where there is nothing to judge, or a line is no example.
     """
     by_target: dict[str, list[ScoredExample]] = defaultdict(list)
-    for example in _read(path):
+    for example in read_examples(path):
         if target is None or example.target == target:
             by_target[example.target].append(example)
     if not by_target:
@@ -56,12 +57,25 @@ def judged(path: Path, target: str | None = None) -> list[Judged]:
         weeks: dict[str, list[ScoredExample]] = defaultdict(list)
         for example in examples:
             weeks[_week(example.at)].append(example)
-        found.append(_judge(name, "", examples))
-        found += [_judge(name, week, some) for week, some in sorted(weeks.items())]
+        until = over_until(examples)
+        found.append(_judge(name, "", examples, until))
+        found += [_judge(name, week, some, until) for week, some in sorted(weeks.items())]
     return found
 
 
-def _read(path: Path) -> Iterable[ScoredExample]:
+def over_until(examples: Iterable[ScoredExample]) -> str:
+    """Before which moment (ISO 8601) all questions of a target are answered."""
+    return min((one.at for one in examples if one.label is None), default="9999")
+
+
+def read_examples(path: Path) -> Iterator[ScoredExample]:
+    """The lines of an `examples.ndjson`.
+
+    Raises
+    ------
+    ExamplesError
+        Where a line is no example.
+    """
     decode = msgspec.json.Decoder(ScoredExample).decode
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
@@ -76,8 +90,8 @@ def _week(at: str) -> str:
     return (day - datetime.timedelta(days=day.weekday())).isoformat()
 
 
-def _judge(target: str, week: str, examples: list[ScoredExample]) -> Judged:
-    known = [one for one in examples if one.label is not None]
+def _judge(target: str, week: str, examples: list[ScoredExample], until: str) -> Judged:
+    known = [one for one in examples if one.at < until]
     labels = np.array([one.label for one in known], dtype=np.bool_)
     scores = np.array([(one.score, one.challenger_score) for one in known], dtype=np.float64).reshape(-1, 2)
     champion, challenger = (quality(column, labels) for column in scores.T)

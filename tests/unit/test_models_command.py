@@ -62,6 +62,14 @@ def test_examples_are_judged_in_all_and_by_week(file: Path) -> None:
     assert (whole["challenger"]["auc"], whole["challenger"]["slope"]) == (0.5, None)
 
 
+def test_answers_that_came_early_are_not_judged_without_those_that_are_to_come(file: Path) -> None:
+    lines = file.read_bytes().splitlines()
+    early = msgspec.json.encode(example(899, 0.1, True))  # asked after the first that waits
+    file.write_bytes(b"\n".join([*lines, early]))
+    (whole, *_) = json.loads(run("evaluate", str(file), "--target", "deposit", "--json").stdout)
+    assert (whole["champion"]["answers"], whole["waiting"]) == (890, 11)
+
+
 def test_examples_are_judged_in_a_table_for_each_target(file: Path) -> None:
     ran = run("evaluate", str(file))
     assert ran.exit_code == 0, ran.output
