@@ -87,7 +87,7 @@ def show(catalogue: Path, target: str, broker: str | None, app_id: str | None, a
     found = _at_desk(settings, loaded, look)
     if found is None:
         raise _nothing()
-    _say(found, as_json, lambda console: console.print(*shown(found.report, found.events), sep="\n"))
+    _say(found, as_json, lambda console: console.print(*shown(found.report, found.events, loaded.timezone), sep="\n"))
 
 
 @models.command("evaluate")

@@ -14,6 +14,7 @@ from schemas.learning import Calibration
 from schemas.model_reports import Drift, ModelEvent, ModelReport, Quality, Series, Standing
 from schemas.records import Value
 from streams.scored_examples import Judged
+from streams.web.formats import day
 
 _DAY = slice(0, 10)
 
@@ -31,21 +32,21 @@ def listed(reports: Sequence[ModelReport]) -> Table:
     return table
 
 
-def shown(report: ModelReport, events: Sequence[ModelEvent]) -> Iterator[RenderableType]:
-    """All of a target."""
+def shown(report: ModelReport, events: Sequence[ModelEvent], timezone: str) -> Iterator[RenderableType]:
+    """All of a target; days are those of the time zone."""
     yield f"{report.target}, version {report.version}, as of {report.at} {_note(report)}"
     yield _models(report)
     yield _trial(report)
     for model in report.models:
         yield _weights(model)
-    yield _watched(report)
-    yield _weeks(report)
+    yield _watched(report, timezone)
+    yield _weeks(report, timezone)
     formers = _table(
         "Former models, which `rollback --to` can put back", ">version", "of", "model", ">AUC", ">log loss"
     )
     for former in report.formers:
         formers.add_row(
-            str(former.version), former.at[_DAY], former.model, _figure(former.auc), _figure(former.log_loss)
+            str(former.version), day(former.at, timezone), former.model, _figure(former.auc), _figure(former.log_loss)
         )
     yield formers
     for event in events:
@@ -118,16 +119,16 @@ def _weights(model: Standing) -> Table:
     return table
 
 
-def _watched(report: ModelReport) -> Table:
+def _watched(report: ModelReport, timezone: str) -> Table:
     table = _table("Watched for drift, means of days", "series", "feature", ">days", ">mean", ">latest", "changed")
     for one in report.watched:
         if one.changed or one.series in (Series.BASE_RATE, Series.LOG_LOSS):
-            changed = (one.changed or "no")[_DAY]
+            changed = day(one.changed, timezone) if one.changed else "no"
             table.add_row(one.series, one.feature, f"{one.days:,}", _figure(one.mean), _figure(one.latest), changed)
     return table
 
 
-def _weeks(report: ModelReport) -> Table:
+def _weeks(report: ModelReport, timezone: str) -> Table:
     table = _table(
         "By week of the question", "week", ">asked", ">answers", ">base rate", ">AUC", ">log loss", ">in the large"
     )
@@ -135,7 +136,7 @@ def _weeks(report: ModelReport) -> Table:
     for week in report.weeks:
         found = week.models.get(champion)
         measures = ["", "", "", "", "", ""] if found is None else _measures(found)
-        table.add_row(week.week[_DAY], f"{week.asked:,}", *measures[:4], measures[5])
+        table.add_row(day(week.week, timezone), f"{week.asked:,}", *measures[:4], measures[5])
     return table
 
 

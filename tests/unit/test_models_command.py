@@ -109,7 +109,7 @@ def test_what_trainers_say_is_told_in_a_line_a_target() -> None:
 
 
 def test_a_targets_models_are_told_with_weights_test_drift_and_decisions() -> None:
-    told = text(*shown(REPORTS[0], EVENTS))
+    told = text(*shown(REPORTS[0], EVENTS, "UTC"))
     for word in ("balance_kept", "crossed against linear", "evidence 6.8 of 20", "2025-03-31", "base rate", "12"):
         assert word in told
     assert "drifted (linear, version 9, by drift); base rate from 0.031 to 0.062" in event_line(EVENTS[0])
