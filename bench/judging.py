@@ -45,7 +45,7 @@ from streams.processor import Partition
 AT_ONCE = 8_192
 QUARTER = 91 * DAY
 CHANGE = 210 * DAY
-SPOILED = "inflow_30d"
+SPOILED = {"deposit": "inflow_30d", "churn": "visits_30d"}
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -123,7 +123,7 @@ def dealt_out(examples: Iterable[Example]) -> list[Example]:
 
 def drifting(target: Target, examples: Iterable[Example], rate: float) -> Iterator[Example]:
     """The same where the base rate doubles and a feature comes in another unit, from a day on."""
-    draw, place = random.Random(1), target.features.index(SPOILED) if SPOILED in target.features else 0
+    draw, place = random.Random(1), target.features.index(SPOILED[target.name])
     for one in examples:
         if one.at < YEAR_START_MS + CHANGE:
             yield one
@@ -135,13 +135,16 @@ def drifting(target: Target, examples: Iterable[Example], rate: float) -> Iterat
             yield msgspec.structs.replace(one, features=values)
 
 
-def drift_told(said: Said) -> str:
+def drift_told(said: Said, target: Target) -> str:
     """After how many examples each of the two changes was told; the base rate's settle a horizon later."""
     found = []
     for series in (Series.BASE_RATE, Series.MEAN):
-        told = [e.drift for e in said.events if e.what is Happening.DRIFTED and e.drift and e.drift.series is series]
+        drifts = (event.drift for event in said.events if event.what is Happening.DRIFTED)
+        told = [one for one in drifts if one is not None and one.series is series]
         since = YEAR_START_MS + CHANGE - 2 * DAY
-        after = [one for one in told if parse_iso(one.began, UTC) >= since and (one.feature in ("", SPOILED))]
+        after = [
+            one for one in told if parse_iso(one.began, UTC) >= since and (one.feature in ("", SPOILED[target.name]))
+        ]
         found.append(f"{series.value}: {after[0].examples:,}" if after else f"{series.value}: not told")
     return ", ".join(found)
 
@@ -152,7 +155,7 @@ def drift_told(said: Said) -> str:
 @click.option("--spoiled/--whole", default=True, help="Judge spoiled examples too.")
 def main(customers: int, seeds: tuple[int, ...], spoiled: bool) -> None:
     """Judge both models of the bank's targets."""
-    catalogue, console = load(CATALOGUE), Console()
+    catalogue, console = load(CATALOGUE), Console(width=150)
     columns = ("AUC linear", "crossed", "truth", "Slope, last quarter", "In large", "Promoted", "Examples/CPU s")
     table = Table(
         "Seed", "Target", *columns, title="Progressive, each question by the log odds it had when it was asked"
@@ -169,7 +172,7 @@ def main(customers: int, seeds: tuple[int, ...], spoiled: bool) -> None:
                     f"{seed} {target.name}: outcomes dealt out anew, AUC {auc(dealt.raw[1], dealt.labels):.3f}"
                 )
                 drift = judged(catalogue, target, list(drifting(target, examples, float(said.labels.mean()))))
-                console.print(f"{seed} {target.name}: drift told after examples, {drift_told(drift)}")
+                console.print(f"{seed} {target.name}: drift told after examples, {drift_told(drift, target)}")
     console.print(table)
 
 

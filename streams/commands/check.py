@@ -278,9 +278,8 @@ def _targets(catalogue: Catalogue) -> Table:
 
 
 def _second(target: Target) -> str:
-    wanted = target.promotion
-    when = f"at evidence {wanted.evidence:g}" if wanted.automatic else "by hand"
-    return f"{len(target.crosses)} products besides; promoted {when}"
+    """How many products the crossed model has; where it is not promoted by itself, that too."""
+    return f"{len(target.crosses)} products{'' if target.promotion.automatic else ', by hand'}"
 
 
 def _outcome(target: Target) -> str:

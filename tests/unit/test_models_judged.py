@@ -68,13 +68,12 @@ def run() -> Run:
 
 
 def test_the_crossed_model_ranks_nearly_as_well_as_the_truth_and_the_linear_one_does_not(run: Run) -> None:
-    print("A", run.auc(1, 60), run.truth(60), run.auc(1, 120), run.auc(0, 120), run.truth(120))
     assert run.auc(1, since=120) > run.truth(since=120) - 0.015
     assert run.auc(0, since=120) < run.truth(since=120) - 0.03
 
 
 def test_a_linear_target_is_ranked_nearly_as_well_as_by_the_truth() -> None:
-    plain = Run(asked(simulated.plain, 120, 35, seed=2))
+    plain = Run(asked(simulated.plain, 120, 25, seed=2))
     assert plain.auc(0) > plain.truth() - 0.03
 
 
@@ -99,7 +98,6 @@ def test_by_hand_only_the_evidence_grows_and_nothing_is_promoted() -> None:
 def test_what_is_shown_is_calibrated(run: Run) -> None:
     later = run.later(120)
     slope = fitted([(run.said[one.question.id][3], one.label) for one in later])
-    print("S", slope, run.trainer.judges[Pipeline.CROSSED].reliability.state())
     assert slope == pytest.approx(1.0, abs=0.15)
     assert run.in_large(100, 180) == pytest.approx(1.0, abs=0.15)
     weeks = [week.crossed for _, week in run.trainer.weeks.all() if week.crossed.answers]
@@ -108,7 +106,7 @@ def test_what_is_shown_is_calibrated(run: Run) -> None:
 
 
 def test_outcomes_dealt_out_anew_within_each_week_leave_nothing_to_rank_by() -> None:
-    given, weeks = asked(simulated.plain, 100, 40, seed=3), defaultdict[int, list[int]](list)
+    given, weeks = asked(simulated.plain, 100, 30, seed=3), defaultdict[int, list[int]](list)
     for place, one in enumerate(given):
         weeks[one.question.at // (7 * DAY)].append(place)
     labels, draw = [one.label for one in given], random.Random(0)
@@ -118,8 +116,8 @@ def test_outcomes_dealt_out_anew_within_each_week_leave_nothing_to_rank_by() -> 
             labels[place] = label
     dealt_out = [Asked(one.question, one.truth, label) for one, label in zip(given, labels, strict=True)]
     run = Run(dealt_out)
-    assert run.auc(0) == pytest.approx(0.5, abs=0.04)
-    assert run.auc(1) == pytest.approx(0.5, abs=0.04)
+    assert run.auc(0) == pytest.approx(0.5, abs=0.05)
+    assert run.auc(1) == pytest.approx(0.5, abs=0.05)
 
 
 def test_what_is_said_rests_on_no_answer_that_settles_later() -> None:
@@ -152,7 +150,7 @@ def doubled(truth: Truth) -> Truth:
 
 
 def test_a_doubled_base_rate_is_reported_within_3000_examples_and_followed() -> None:
-    run = Run(asked(doubled(simulated.plain), 210, 40, seed=5))
+    run = Run(asked(doubled(simulated.plain), 200, 30, seed=5))
     event = first(run.events, Series.BASE_RATE)
     assert event.drift is not None
     assert event.drift.after > 1.5 * event.drift.before
@@ -160,7 +158,7 @@ def test_a_doubled_base_rate_is_reported_within_3000_examples_and_followed() -> 
     began = run.events and int((_ms(event.drift.began) - START) // DAY)
     assert abs(began - CHANGE - 31) <= 4  # settled a month later
     assert run.in_large(CHANGE + 5, CHANGE + 30) > 1.4
-    assert run.in_large(150, 175) == pytest.approx(1.0, abs=0.2)
+    assert run.in_large(145, 168) == pytest.approx(1.0, abs=0.2)
 
 
 def _ms(text: str) -> int:
@@ -170,7 +168,7 @@ def _ms(text: str) -> int:
 
 
 def test_a_feature_that_means_something_else_is_reported_and_read_anew() -> None:
-    given = asked(simulated.plain, 170, 40, seed=6, minor=lambda day: 100.0 if day < CHANGE else 0.01)
+    given = asked(simulated.plain, 160, 28, seed=6, minor=lambda day: 100.0 if day < CHANGE else 0.01)
     run = Run(given)
     event = first(run.events, Series.MEAN)
     assert event.drift is not None
@@ -181,7 +179,7 @@ def test_a_feature_that_means_something_else_is_reported_and_read_anew() -> None
     lost = [one for one in given if START + CHANGE * DAY <= one.question.at < START + found_on * DAY]
     assert sum(probability(run.said[one.question.id][2]) for one in lost) < 0.5 * sum(one.truth for one in lost)
     assert run.auc(2, since=found_on + 1) > run.truth(since=found_on + 1) - 0.04
-    assert run.in_large(found_on + 1, 165) == pytest.approx(1.0, abs=0.25)
+    assert run.in_large(found_on + 1, 155) == pytest.approx(1.0, abs=0.25)
 
 
 def test_values_that_go_missing_are_reported() -> None:

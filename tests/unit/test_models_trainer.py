@@ -8,7 +8,7 @@ from itertools import permutations
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.kept import Known
@@ -229,6 +229,7 @@ def test_an_answer_to_no_question_is_counted_only() -> None:
     assert (one.counters.unasked, one.counters.answers, one.champion.shown.answers) == (1, 0, 0)
 
 
+@settings(max_examples=30)
 @given(cut=st.integers(0, len(STREAM)), batch=st.integers(1, 60))
 def test_a_restart_anywhere_and_any_batches_give_the_same_snapshots(cut: int, batch: int) -> None:
     table: dict[bytes, bytes] = {}
