@@ -3,18 +3,22 @@ SHELL := /bin/sh
 PYTHON ?= python3
 CATALOGUE ?= retail
 SECONDS ?=
+ROUNDS ?= 10
 MINUTES ?= 10
 SEED ?=
+TESTS ?=
 BIN := .venv/bin
 
-.PHONY: install demo test soak lint bench fmt replay check-python
+.PHONY: install demo test soak chaos lint bench fmt replay check-python
 .DEFAULT_GOAL := help
 help:
 	@echo "make demo [CATALOGUE=bank] [SECONDS=30]   run the main job with its dashboard"
-	@echo "make test                                 run all tests"
+	@echo "make test [TESTS=tests/unit]              run all tests, or some"
 	@echo "make soak [MINUTES=10] [SEED=]             fresh generated cases: the engine against its oracle"
+	@echo "make chaos [ROUNDS=10] [SEED=]            kill, hold up and cut off workers and broker, then compare"
 	@echo "make replay [CATALOGUE=bank]              the demo's year over files, into .livetags/replay-*"
-	@echo "make bench | lint | fmt | install"
+	@echo "make bench [JOB=tags_lite] [BROKER=kafka]  measure; kafka: Apache Kafka, with java and mvn; or HOST:PORT"
+	@echo "make lint | fmt | install"
 
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "livetags needs Python 3.11 or later as $(PYTHON): install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
@@ -34,10 +38,13 @@ demo: install
 	@$(BIN)/livetags demo --catalogue $(CATALOGUE) $(if $(SECONDS),--seconds $(SECONDS))
 
 test: install
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(TESTS)
 
 soak: install
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+chaos: install
+	@$(BIN)/python -m tests.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 lint: install
 	@$(BIN)/ruff check .
@@ -50,7 +57,7 @@ fmt: install
 	@$(BIN)/ruff check --fix .
 
 bench: install
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench $(if $(JOB),--job $(JOB)) $(if $(BROKER),--broker $(BROKER))
 
 replay: install
 	@$(BIN)/livetags replay schemas/$(CATALOGUE).yaml $$($(BIN)/livetags data $(CATALOGUE)) --out .livetags/replay-$(CATALOGUE)

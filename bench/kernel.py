@@ -20,7 +20,7 @@ from schemas.catalogue import Catalogue
 from schemas.sources import Incoming
 from schemas.topics import Changelog, topics_of
 from streams.cluster import Cluster
-from streams.emit import Emitter, producer
+from streams.emit import Emitter, Outlet, producer
 from streams.engine import plan
 from streams.engine.apply import Batch
 from streams.merge import Piece
@@ -64,20 +64,20 @@ def measure(catalogue: Catalogue, events: list[Event]) -> Stages:
     return msgspec.structs.replace(found, live_kernel_us=_live(built, events, watch))
 
 
-class _Live(Partition):
+class Live(Partition):
     """A partition whose records come at 10,000 a second from the moment `hurry` is set; before, at their own times."""
 
     hurry = False
-    _reached_us = 0
+    reached_us = 0
 
     def _batch(self, piece: Piece) -> Batch:
         batch = super()._batch(piece)
         if self.hurry:
-            steps = self._reached_us + LIVE_EVERY_US * np.arange(len(batch.time))
-            self._reached_us = int(steps[-1]) + LIVE_EVERY_US
+            steps = self.reached_us + LIVE_EVERY_US * np.arange(len(batch.time))
+            self.reached_us = int(steps[-1]) + LIVE_EVERY_US
             batch.time[:] = steps // 1_000
         else:
-            self._reached_us = max(self._reached_us, int(batch.time.max()) * 1_000)
+            self.reached_us = max(self.reached_us, int(batch.time.max()) * 1_000)
         return batch
 
 
@@ -86,7 +86,7 @@ def _live(built: plan.Plan, events: list[Event], watch: Stopwatch) -> float:
 
     In a year of few events a customer most of the kernel's work is time that passes; here it is the events.
     """
-    part = _Live(built)
+    part = Live(built)
     last = len(events) - len(events) // 3
     for start in (*range(0, last, RUN), last):
         part.hurry = start == last
@@ -101,7 +101,7 @@ async def _through(built: plan.Plan, events: list[Event], watch: Stopwatch) -> S
     catalogue = built.catalogue
     part = Partition(built)
     sender = producer("127.0.0.1:9", idempotent=False)  # never started: it only makes batches
-    emitter = Emitter(sender, _cluster(catalogue), 0, "/bench", {})
+    emitter = Emitter(Outlet(sender), _cluster(catalogue), 0, "/bench", {})
     changes = timers = rows = stored = 0
     watch.clear()
     for number, start in enumerate(range(0, len(events), RUN)):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,16 +32,18 @@ from streams.counters import Counters
 from streams.cuts import FIRST_PARTITION, Cut, Followed
 from streams.emit import producer
 from streams.engine import plan
+from streams.heads import Heads
 from streams.heartbeat import Heartbeat
 from streams.lane import Batch, Lane, Place, Tuning, quiet
 from streams.model_follower import Model, Models, Reports
 from streams.processor import Partition
 from streams.rekey import Rekeyer
-from streams.resuming import said_behind
 from streams.silence import Silence
 from streams.store import StoreError
 from streams.tables import Tables
-from streams.task import FlushRule, Task
+from streams.taking_over import TakingOver
+from streams.task import FlushRule, FlushTorn, Task
+from streams.transactions import Leased, Lost
 from streams.warm import warm
 
 IDLE_S = 0.1
@@ -50,6 +53,7 @@ TICK_S = 1.0
 FLUSH_WITHIN_S = 6.0
 CAUGHT_UP_WITHIN_S = 10.0
 
+log = logging.getLogger("livetags")
 
 REFUSALS = (BrokerError, StateRefused, StoreError)
 """What `Worker.start` raises when it can't run so; each message says what to do."""
@@ -98,7 +102,7 @@ class Worker:
         self._generation = -1
         self._beside = Beside("worker", self._suspend)
         self._opened = contextlib.AsyncExitStack()
-        self._rule = FlushRule(settings.flush_interval_s, settings.flush_bytes)
+        self._rule = FlushRule(settings.flush_s, settings.flush_bytes)
         self._skew_ms = max(source.allowed_skew_ms for source in catalogue.sources)
 
     @property
@@ -131,6 +135,7 @@ class Worker:
         self._beside.begin()
         try:
             await self._open()
+            self._beside.spawn(self._beside.watch(lambda: self._lane.crashed))
             await self._beside.first(self._join())
         except BaseException:
             self._beside.halt.set()
@@ -146,15 +151,26 @@ class Worker:
         self._opened.push_async_callback(within, self._sender.stop)
         await self._sender.start()
         await self._follow()
-        self._tables = Tables(self.cluster, self._sender, self._file)
-        self._opened.callback(self._tables.close)
+        row_bytes = Heads(self.plan).most_bytes if self.settings.arena_bytes else None
+        self._tables = Tables(
+            self.cluster, Leased(self._sender, lambda: self._lane.holds), self._file,
+            row_bytes=row_bytes, whole=self.settings.whole, recovery=self.counters.recovery,
+        )  # fmt: skip
+        self._opened.push_async_callback(self._tables.stop)
         engine = ThreadPoolExecutor(1, "livetags-engine")
         self._opened.callback(engine.shutdown)
-        self._begin = Beginning(self.settings, self.plan, self.cluster, self._sender, self.counters, engine, self.clock)
+        begin = Beginning(
+            self.settings, self.plan, self.cluster, self._tables.outlet, self.counters, engine, self.clock
+        )
+        self._partitions = TakingOver(
+            self._tables, self.cluster, begin, self.plan.fingerprint, self._file, self.counters
+        )
+        self._opened.push_async_callback(self._partitions.stop)
         self._lane = Lane(
             Tuning.of(self.settings, self.settings.group(self.catalogue.name), self.cluster),
             self._positions,
             [read_from(source, self.settings.topic_prefix) for source in self.catalogue.sources],
+            self.settings.standbys,
         )
         self._rekeyer = Rekeyer(self.settings, self.catalogue, self.cluster, self._sender, self.counters)
         self._rekeyer.hold(self._lane)
@@ -213,7 +229,9 @@ class Worker:
                 async with self._gate:
                     await self._still()
                     if not self._beside.failed:
-                        await self._flush_all()
+                        await asyncio.gather(*map(self._flush, self._tasks.values()))
+        except Lost as error:
+            raise Failed(str(error)) from None
         except TimeoutError:
             raise Failed(
                 f"the broker did not take the last flush within {FLUSH_WITHIN_S:.0f} s; its records are read again"
@@ -222,26 +240,12 @@ class Worker:
             await self._opened.aclose()
 
     def check(self) -> None:
-        """Nothing while the worker works.
-
-        Raises
-        ------
-        Failed
-            It stopped by itself.
-        """
+        """Raise `Failed` where it stopped by itself."""
         self._beside.check()
 
     async def wait(self) -> None:
-        """Run until the worker fails.
-
-        Raises
-        ------
-        Failed
-            Always in the end, unless cancelled.
-        """
+        """Run until the worker fails: raises `Failed` in the end, unless cancelled."""
         await self._beside.wait()
-
-    # ------------------------------------------------------------------------------------------------ membership
 
     async def _positions(self, assigned: frozenset[Place], generation: int) -> dict[Place, int | None]:
         """Recover what is new, drop what is gone, and say where to read on."""
@@ -249,12 +253,11 @@ class Worker:
             await self._warming  # kernels compile while the group is joined, never under load
             async with self._gate:
                 await self._still()
-                await self._own({place.partition for place in assigned}, generation)
+                await self._own(numbers := {place.partition for place in assigned}, generation)
                 self._suspended = False
-                offsets: dict[Place, int | None] = {}
-                for task in self._tasks.values():
-                    offsets |= task.next_offsets()
-                return offsets
+                if not numbers <= set(self._tasks):  # one was given up just now
+                    self._beside.spawn(self._lane.rejoin())
+                return {place: at for task in self._tasks.values() for place, at in task.next_offsets().items()}
         except Exception as error:
             self._beside.fail(error)
             raise
@@ -269,16 +272,15 @@ class Worker:
         for task in self._tasks.values():
             task.reassigned()
         new = sorted(numbers - set(self._tasks))
-        recovered = await self._tables.recover(new)
-        behind = await said_behind(self.cluster, {number: one.marker for number, one in recovered.items()})
-        for number, one in recovered.items():
-            self._tasks[number] = task = self._begin.task(number, one, behind[number])
+        for number, task in (await self._partitions.taken_over(new, self._tasks)).items():
+            self._tasks[number] = task
             for model in self._models.held():
                 task.follow(model)
             for stall in self.silence.held():
                 task.follow(stall)
             self._cuts.serve(task)
             self._beside.spawn(self._drive(task))
+        self._partitions.stand_by(self._lane.standbys() - numbers)
 
     def _drop(self, numbers: set[int]) -> None:
         for number in numbers:
@@ -291,7 +293,7 @@ class Worker:
         async with self._gate:
             await self._still()
             if not self._beside.failed:
-                await self._flush_all()
+                await asyncio.gather(*map(self._flush, self._tasks.values()))
 
     def _suspend(self) -> None:
         self._suspended = True
@@ -314,7 +316,7 @@ class Worker:
         while not self._beside.halt.is_set() and self._tasks.get(task.number) is task:
             task.arrived.clear()
             busy = await self._step(task)
-            if task.flush_due(self._rule, time.monotonic()) and not self._suspended:
+            if task.flush_due(self._rule, time.monotonic()) and not self._suspended and self._lane.holds:
                 self._beside.spawn(self._flush(task))
             if busy:
                 await asyncio.sleep(0)
@@ -325,36 +327,52 @@ class Worker:
     async def _step(self, task: Task) -> bool:
         """One step; whether there is more to do at once."""
         async with task.busy:
-            if self._suspended or self._tasks.get(task.number) is not task:
+            if self._suspended or self._tasks.get(task.number) is not task or not self._lane.holds:
                 return False
             applied = await task.step(self._lane)
             task.balance(self._lane, self.settings.max_queued)
-            await task.send(0 if not applied else self.settings.linger_ms / 1000)
+            try:
+                await task.send(0 if not applied else self.settings.linger_ms / 1000)
+            except Lost as lost:
+                self._give_up(task, lost)
             return applied or task.more
 
     async def _tick(self) -> None:
         """Once a second: let the wall's time pass, and note how far behind each source is."""
         while not self._beside.halt.is_set():
-            if self._lane.crashed is not None:
-                self._beside.fail(self._lane.crashed)
             for task in list(self._tasks.values()):
                 async with task.busy:
-                    if self._suspended or self._tasks.get(task.number) is not task:
+                    if self._suspended or self._tasks.get(task.number) is not task or not self._lane.holds:
                         continue
                     if self.settings.clock is Clock.WALL:
                         await task.advance(self.clock() - self._skew_ms, self._lane)
                     task.observe(self._lane)
-            if 0 in self._tasks and not self._suspended and self.heartbeat is not None:
+            if 0 in self._tasks and not self._suspended and self._lane.holds and self.heartbeat is not None:
                 self.silence.decide(self.heartbeat.everyone(), self.clock(), self.cluster.partitions)
             self._cuts.tick(FIRST_PARTITION in self._tasks, time.monotonic())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._beside.halt.wait(), TICK_S)
 
     async def _flush(self, task: Task) -> None:
-        await task.flush(self._tables, self.cluster, self._lane, self.plan.fingerprint)
+        """Write a task's state, or give the task up where that may be another worker's by now."""
+        try:
+            await task.flush(self._tables, self.cluster, self._lane, self.plan.fingerprint)
+        except Lost as lost:
+            self._give_up(task, lost)
+            if self._beside.halt.is_set():
+                raise
+        except FlushTorn:
+            if self._tasks.get(task.number) is task:  # of one that was given up nothing later counts either
+                raise
 
-    async def _flush_all(self) -> None:
-        await asyncio.gather(*(self._flush(task) for task in self._tasks.values()))
+    def _give_up(self, task: Task, lost: Lost) -> None:
+        """Go on without a partition until the group says whose it is; what it had not flushed counts nowhere."""
+        if self._tasks.get(task.number) is task:
+            log.warning("%s", lost)
+            del self._tasks[task.number]
+            self.counters.drop(task.number)
+            if not self._suspended:  # else the group deals them out already, and being asked it would do so again
+                self._beside.spawn(self._lane.rejoin())
 
     async def _join(self) -> None:
         """Join the group and recover; what goes on beside is there before the first record is applied."""

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 CLOSE_WITHIN_S = 1.0
+WATCH_EVERY_S = 1.0
 
 
 class Failed(Exception):
@@ -52,6 +53,14 @@ class Beside:
         task = asyncio.create_task(guarded())
         self._works.add(task)
         task.add_done_callback(self._works.discard)
+
+    async def watch(self, crashed: Callable[[], BaseException | None]) -> None:
+        """Fail with what `crashed` tells, asked once a second: of what breaks without telling anybody."""
+        while not self.halt.is_set():
+            if (error := crashed()) is not None:
+                self.fail(error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.halt.wait(), WATCH_EVERY_S)
 
     async def ended(self) -> None:
         """Wait until nothing runs any more."""

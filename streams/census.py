@@ -112,7 +112,7 @@ class PartitionCensus:
         if stored < 0:
             return counts
         slots = np.flatnonzero(state.census.buckets[: len(self._arena), place] == LOWEST)
-        ages = np.maximum(state.rows[slots, NOW], at_ms) - state.rows[slots, stored]
+        ages = np.maximum(self._arena.words(slots, NOW), at_ms) - self._arena.words(slots, stored)
         return histogram(ages.astype(np.float64), int(counts[UNKNOWN]))
 
     # --------------------------------------------------------------------------------------------------- measuring

@@ -279,6 +279,10 @@ async def prepare_trainer(
 def _prepare(settings: Settings, group: _Group) -> Cluster:
     state_dir = settings.data_dir / group.app_id
     with Admin(settings.broker) as admin:
+        if settings.whole and admin.embedded():
+            raise BrokerError(
+                "the embedded broker has no transactions: LIVETAGS_DELIVERY=exactly_once needs Apache Kafka"
+            )
         cluster_id = admin.cluster_id()
         changelog = _changelog(newest_changelog(group.app_id, admin.names()), group)
         stamp = Stamp(cluster_id, changelog.topic, group.fingerprint)

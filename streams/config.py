@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from schemas.status import Clock as Clock
 
 PREFIX = "LIVETAGS_"
+FLUSH_S = 5.0
+COMMIT_S = 0.2
+
+
+class Delivery(StrEnum):
+    """How often a reader of what a worker publishes may see the same."""
+
+    AT_LEAST_ONCE = "at_least_once"
+    EXACTLY_ONCE = "exactly_once"
 
 
 class SettingInfo(msgspec.Struct, frozen=True):
@@ -72,17 +82,31 @@ class Settings(BaseSettings):
         description="How long changes may wait for company before they are sent.",
         json_schema_extra={"unit": "ms"},
     )
+    delivery: Delivery = Field(
+        default=Delivery.AT_LEAST_ONCE,
+        description="`at_least_once`: changes leave at once, those since the last flush again after a kill, with the "
+        "same ids; `exactly_once`: they become visible with their flush, to readers with `read_committed`.",
+        json_schema_extra={"unit": "at_least_once | exactly_once"},
+    )
     flush_interval_s: float = Field(
-        default=5.0,
-        ge=0.05,
+        default=0.0,
+        ge=0.0,
         le=10.0,
-        description="State is written at least this often while it changes.",
+        description=f"State is written at least this often while it changes; 0: {FLUSH_S:g}, or {COMMIT_S:g} with "
+        "`exactly_once`, as changes wait for it.",
         json_schema_extra={"unit": "s"},
     )
     flush_bytes: int = Field(
         default=16_000_000,
         ge=1_000,
         description="State is written when about this much of a partition's changed.",
+        json_schema_extra={"unit": "bytes"},
+    )
+    arena_bytes: int = Field(
+        default=1_000_000_000,
+        ge=0,
+        description="How much memory customers' rows may take; the others are read from disk when they are needed. "
+        "0: all rows are kept in memory.",
         json_schema_extra={"unit": "bytes"},
     )
     fetch_wait_ms: int = Field(
@@ -109,6 +133,13 @@ class Settings(BaseSettings):
         default="",
         description="A lasting name of this worker: its partitions wait for it over a restart (static membership).",
         json_schema_extra={"unit": "name"},
+    )
+    standbys: int = Field(
+        default=0,
+        ge=0,
+        le=3,
+        description="Other workers that keep a copy of a partition's state, so that one takes over in seconds.",
+        json_schema_extra={"unit": "workers"},
     )
     max_queued: int = Field(
         default=50_000,
@@ -150,6 +181,16 @@ class Settings(BaseSettings):
     def group(self, catalogue: str) -> str:
         """The app id in force for a catalogue of that name."""
         return self.app_id or f"livetags-{catalogue}"
+
+    @property
+    def whole(self) -> bool:
+        """Whether changes go into the flush's transaction."""
+        return self.delivery is Delivery.EXACTLY_ONCE
+
+    @property
+    def flush_s(self) -> float:
+        """The flush interval in force, in seconds."""
+        return self.flush_interval_s or (COMMIT_S if self.whole else FLUSH_S)
 
     def trainer_group(self, catalogue: str) -> str:
         """The app id of that catalogue's trainers, who are a group of their own."""

@@ -16,6 +16,8 @@ from schemas.records import Change
 from streams.ages import Ages
 from streams.histogram import Histogram
 from streams.output import Met, Output
+from streams.recovering import Recovery
+from streams.residence import Reads
 from streams.written import Changes
 
 LATEST = 20
@@ -78,10 +80,12 @@ class Standing(msgspec.Struct):
 
 
 class Held(msgspec.Struct, frozen=True):
-    """What a partition holds: customers in memory, and those of them with a timer."""
+    """What a partition holds: customers, those of them with a timer, and the rows in memory with their bytes."""
 
     customers: int
     timers: int
+    rows: int = 0
+    bytes: int = 0
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -128,6 +132,10 @@ class Counters:
         By source and partition, of the partitions it has.
     held
         By partition.
+    recovery
+        How far the recovery of its partitions is.
+    standbys
+        By partition that it stands by for, offsets of the changelog that are not taken in; None before that is known.
     decisions, outreach, questions, answers, outcomes, models
         What triggers and learning did; each stays empty in a worker without them. `questions` is by target.
     """
@@ -152,9 +160,12 @@ class Counters:
         self.ages = ages
         self.standings: dict[str, dict[int, Standing]] = {name: {} for name in sources}
         self.held: dict[int, Held] = {}
+        self.recovery = Recovery()
+        self.standbys: dict[int, int | None] = {}
         self.flush_s = Histogram(FLUSH_BOUNDS_S)
         self.flushed_rows = 0
         self.flushed_bytes = 0
+        self.cold = Reads()
         self.decisions: Counter[Decision] = Counter()
         self.outreach: Counter[Outreach] = Counter()
         self.questions: Counter[str] = Counter()
@@ -175,6 +186,10 @@ class Counters:
             self.changes.update(changes.by_cause())
             self._keep(changes)
             self._moved(changes)
+
+    def corrected(self, changes: list[Change]) -> None:
+        """Count corrections of what was published before the partition came here."""
+        self.changes.update(change.cause.value for change in changes)
 
     def said(self, records: Iterable[OutreachRequest | TriggerDecision]) -> None:
         """Count what triggers decided."""
@@ -283,9 +298,9 @@ class Counters:
         standing.newest_ms, standing.watermark_ms = newest_ms, watermark_ms
         standing.see(position or 0, now_ms)
 
-    def holds(self, partition: int, customers: int, timers: int) -> None:
-        """Note what a partition holds."""
-        self.held[partition] = Held(customers, timers)
+    def holds(self, partition: int, customers: int, timers: int, rows: int = 0, size: int = 0) -> None:
+        """Note what a partition holds; `size` is that of the rows in memory."""
+        self.held[partition] = Held(customers, timers, rows, size)
 
     def flushed(self, seconds: float, rows: int, size: int) -> None:
         """Count a flush: how long it took, its rows and their bytes."""

@@ -7,6 +7,8 @@ the order within a topic; nothing counts as written before the broker has acknow
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,14 +18,16 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaTimeoutError
 
 from schemas.definitions import DEFINITION_HEADER
 from schemas.learning import Example, Question
 from schemas.outreach import OutreachRequest, TriggerDecision
-from schemas.records import DeadLetter, LateEvent
+from schemas.records import Change, DeadLetter, LateEvent, SegmentChange, TagChange
 from schemas.topics import LARGE_RECORDS, Role
 from streams.cluster import Cluster
 from streams.parting import OVERHEAD, key_of, parted
+from streams.patience import patient
 from streams.record_batch import Frame, Parcel, events, of_lines, of_page
 from streams.written import Changes, Customers
 
@@ -35,16 +39,24 @@ Headers = list[tuple[str, bytes]]
 _NO_FRAME = Frame(0)
 
 
-def producer(address: str, *, idempotent: bool) -> AIOKafkaProducer:
-    """A producer for whole batches, acknowledged by all replicas."""
-    return AIOKafkaProducer(
+def producer(address: str, *, idempotent: bool, transactions: str | None = None) -> AIOKafkaProducer:
+    """A producer for whole batches, acknowledged by all replicas, that waits for a broker as long as it is away.
+
+    `transactions` is the id of those it is to make.
+    """
+    made = AIOKafkaProducer(
         bootstrap_servers=address,
         acks="all",
         enable_idempotence=idempotent,
+        transactional_id=transactions,
         max_batch_size=BATCH_BYTES,
         max_request_size=LARGE_RECORDS,
         linger_ms=0,
     )
+    # aiokafka gives a batch up after its request timeout where no leader is known, as while a broker starts again.
+    made._message_accumulator._batch_ttl = math.inf
+    patient(made.client)
+    return made
 
 
 class Acknowledged(msgspec.Struct, frozen=True):
@@ -75,11 +87,12 @@ class Writer:
         partition: int,
         headers: Headers | None = None,
         most: int = BATCH_BYTES,
+        transactional: bool = False,
     ) -> None:
         """`headers` are those of every record that comes in a parcel, `most` the bytes of a batch of records added one
-        by one: a topic's `max.message.bytes` bounds batches too.
+        by one: a topic's `max.message.bytes` bounds batches too. `transactional` is what the sender is.
         """
-        self._most = min(most, BATCH_BYTES)
+        self._most, self._transactional = min(most, BATCH_BYTES), transactional
         self._sender, self.topic, self._partition = sender, topic, partition
         self._headers, self._frame = headers or [], _NO_FRAME
         self._open: Any = None
@@ -117,7 +130,7 @@ class Writer:
 
     def _close(self) -> None:
         if len(self._frame):
-            self._queued(self._frame.take())
+            self._queued(self._frame.take(self._transactional))
         if self._open is not None:
             self._open.close()
             self._queued(self._open)
@@ -135,14 +148,17 @@ class Writer:
         cut, self._uncut = self._uncut, []
         return cut
 
-    async def send(self) -> None:
-        """Hand every batch to the producer."""
-        self._close()
+    async def send(self, cut: Batches | None = None) -> None:
+        """Hand every batch to the producer, or only those of a cut."""
+        if cut is None:
+            self._close()
         async with self._sending:
-            while self._queue:
-                pending = self._queue.popleft()
-                pending.answer = await self._sender.send_batch(pending.batch, self.topic, partition=self._partition)
-                self._last = pending.answer
+            while self._queue and (cut is None or cut[-1].answer is None):
+                pending = self._queue[0]
+                with contextlib.suppress(KafkaTimeoutError):  # the batch before could not leave yet: its broker is away
+                    pending.answer = await self._sender.send_batch(pending.batch, self.topic, partition=self._partition)
+                    self._last = pending.answer
+                    self._queue.popleft()
 
     async def settled(self) -> None:
         """Wait until the broker has all that was handed to the producer."""
@@ -151,8 +167,12 @@ class Writer:
             self._last = None
 
     async def acknowledged(self, cut: Batches) -> Acknowledged:
-        """Send what is left, wait until the broker has that cut, and return where it lies."""
-        await self.send()
+        """Send what is left, wait until the broker has that cut, and return where it lies.
+
+        In a transaction only the cut is sent: what came after it belongs to the next one.
+        """
+        if cut or not self._transactional:
+            await self.send(cut if self._transactional else None)
         written = Acknowledged(-1, -1)
         for pending in cut:
             if pending.answer is None:
@@ -162,6 +182,21 @@ class Writer:
                 written.first if written.first >= 0 else offset, offset + pending.batch.record_count()
             )
         return written
+
+
+class Outlet(msgspec.Struct, frozen=True):
+    """What a partition's output goes through.
+
+    Attributes
+    ----------
+    sender
+        A producer of aiokafka, or what has its `create_batch` and `send_batch`.
+    transactional
+        Whether it is the partition's own, of transactions: then nothing is sent before a flush.
+    """
+
+    sender: Any
+    transactional: bool = False
 
 
 class Cut(NamedTuple):
@@ -175,11 +210,16 @@ class Emitter:
     """The output topics of one partition.
 
     Requests for outreach are acknowledged before the decisions that speak of them are sent.
+
+    Attributes
+    ----------
+    whole
+        Whether all of it leaves with flushes, in their transactions.
     """
 
     def __init__(
         self,
-        sender: AIOKafkaProducer,
+        outlet: Outlet,
         cluster: Cluster,
         partition: int,
         source: str,
@@ -191,11 +231,19 @@ class Emitter:
         Examples go to one partition for each target of `definitions`, in its order; each bears its target's definition.
         """
         self._ends = dict(ends)
+        sender, self.whole = outlet.sender, outlet.transactional
         self._most = {role: cluster.most_bytes(role) for role in (Role.DEAD_LETTERS, Role.LATE_EVENTS)}
         constant = [("ce_source", source.encode()), _VERSION, _JSON]
         self._headers = {role: [("ce_type", kind), *constant] for role, kind in _TYPES.items()}
         self._writers: dict[Role, Writer] = {
-            role: Writer(sender, cluster.named(role), partition, self._headers[role], self._most.get(role, BATCH_BYTES))
+            role: Writer(
+                sender,
+                cluster.named(role),
+                partition,
+                self._headers[role],
+                self._most.get(role, BATCH_BYTES),
+                self.whole,
+            )
             for role in _TYPES
             if role is not Role.TRAINING_EXAMPLES
         }
@@ -205,6 +253,7 @@ class Emitter:
                 cluster.named(Role.TRAINING_EXAMPLES),
                 number,
                 [*self._headers[Role.TRAINING_EXAMPLES], (DEFINITION_HEADER, definition.encode())],
+                transactional=self.whole,
             )
             for number, (target, definition) in enumerate((definitions or {}).items())
         }
@@ -242,7 +291,9 @@ class Emitter:
         self._writers[Role.CUSTOMER_TAGS].add_parcel(of_page(customers, customers.known()))
 
     def due(self, linger_s: float) -> bool:
-        """Whether a batch has waited that long."""
+        """Whether a batch has waited that long; never where flushes send."""
+        if self.whole:
+            return False
         writers = (*self._writers.values(), *self._examples.values())
         waits = [writer.waiting_since for writer in writers if writer.waiting_since is not None]
         return bool(waits) and time.monotonic() - min(waits) >= linger_s
@@ -274,9 +325,11 @@ class Emitter:
         return dict(self._ends)
 
 
-Record = DeadLetter | LateEvent | OutreachRequest | TriggerDecision
+Record = DeadLetter | LateEvent | OutreachRequest | TriggerDecision | Change
 
 _KINDS: dict[type, Role] = {
+    TagChange: Role.TAG_CHANGES,
+    SegmentChange: Role.SEGMENT_CHANGES,
     DeadLetter: Role.DEAD_LETTERS,
     LateEvent: Role.LATE_EVENTS,
     OutreachRequest: Role.OUTREACH,
@@ -296,7 +349,7 @@ _TYPES = {
 
 def _id(record: Record) -> str:
     """An id that is the same when the record is written again."""
-    if isinstance(record, OutreachRequest | TriggerDecision):
+    if not isinstance(record, DeadLetter | LateEvent):
         return record.id
     place = f"{record.topic}/{record.partition}/{record.offset}"
     return place if record.parts == 1 else f"{place}/{record.part}"
@@ -309,6 +362,8 @@ def _time(record: Record) -> str:
             return record.event_time
         case OutreachRequest() | TriggerDecision():
             return record.decided_at
+        case TagChange() | SegmentChange():
+            return record.at
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

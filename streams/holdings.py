@@ -15,7 +15,19 @@ import msgspec
 from rocksdict import AccessType, Rdict
 
 from streams.cluster import STAMP, Stamp
-from streams.store import LABELS, LEARNED, MARKER, ROW, TRIGGERS, Marker, Stand, options
+from streams.store import (
+    LABELS,
+    LEARNED,
+    MARKER,
+    ROW,
+    TRIGGERS,
+    Marker,
+    NewerFormat,
+    Stand,
+    ends_after,
+    options,
+    stand_of,
+)
 
 LOCK: Final = "LOCK"  # RocksDB's own name
 PREFIX_BYTES: Final = 1
@@ -98,8 +110,12 @@ def _partition(path: Path) -> PartitionHeld:
         return PartitionHeld(number, size, _damaged(path, error))
     try:
         kept = db.get(MARKER)
-        stand = Stand(None, 0) if kept is None else msgspec.json.decode(kept, type=Stand)
+        stand = Stand(None, 0) if kept is None else stand_of(kept)
         counts = Counter(_prefixes(db))
+    except NewerFormat as error:
+        return PartitionHeld(
+            number, size, f"{path} was written by a newer livetags ({error}): look at it with that version"
+        )
     except Exception as error:
         return PartitionHeld(number, size, _damaged(path, error))
     finally:
@@ -111,8 +127,12 @@ def _partition(path: Path) -> PartitionHeld:
 
 def _prefixes(db: Rdict) -> Iterator[bytes]:
     """The first bytes of every key but the marker's."""
-    keys = db.keys()  # without the values, unlike `db.items`
-    return (key[:PREFIX_BYTES] for key in keys if isinstance(key, bytes) and key != MARKER)
+    last = b""
+    for key in db.keys():  # noqa: SIM118 - without the values, unlike `db.items`
+        last = key if isinstance(key, bytes) else last
+        if last != MARKER:
+            yield last[:PREFIX_BYTES]
+    ends_after(db, last)
 
 
 def _sizes(path: Path) -> Iterator[int]:

@@ -14,22 +14,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import faust
 import msgspec
-from aiokafka import ConsumerRecord
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.tables import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from yarl import URL
 
-from streams.cluster import Cluster
-from streams.config import Settings
+from streams.bare import bare
+from streams.heard import Heard
+from streams.patience import patient
+from streams.places import EMBEDDED_SESSION_S as EMBEDDED_SESSION_S
+from streams.places import Batch as Batch
+from streams.places import Place as Place
+from streams.places import Tuning as Tuning
 
 POLL_S = 0.05
 COMMIT_WITHIN_S = 5.0
@@ -37,54 +42,10 @@ REQUEST_WITHIN_S = 40.0
 IDLE_S = 0.01
 QUEUED_BATCHES = 4
 RECOVERY_WITHIN_S = 600.0
-EMBEDDED_SESSION_S = 2.0
 EMBEDDED_WAIT_MS = 20
 
 
 log = logging.getLogger("livetags")
-
-
-class Place(msgspec.Struct, frozen=True):
-    """A partition of a topic."""
-
-    topic: str
-    partition: int
-
-
-class Batch(msgspec.Struct, frozen=True):
-    """Records of one fetch, in order: those at offsets `begin` to `end` (excluded); some offsets may hold none."""
-
-    place: Place
-    begin: int
-    end: int
-    records: Sequence[ConsumerRecord[bytes, bytes]]
-
-
-class Tuning(msgspec.Struct, frozen=True):
-    """How the lane reads and holds its membership."""
-
-    app_id: str
-    address: str
-    embedded: bool
-    fetch_wait_ms: int
-    fetch_bytes: int
-    session_timeout_s: float
-    member_id: str
-    data_dir: str
-
-    @classmethod
-    def of(cls, settings: Settings, group: str, cluster: Cluster) -> Self:
-        """As a member of that group on that cluster."""
-        return cls(
-            app_id=group,
-            address=cluster.address,
-            embedded=cluster.embedded,
-            fetch_wait_ms=settings.fetch_wait_ms,
-            fetch_bytes=settings.fetch_bytes,
-            session_timeout_s=settings.session_timeout_s,
-            member_id=settings.member_id,
-            data_dir=str(cluster.state_dir / "faust"),
-        )
 
 
 Positions = Callable[[frozenset[Place], int], Awaitable[dict[Place, int | None]]]
@@ -98,14 +59,22 @@ class _Fetched(msgspec.Struct, frozen=True):
     positions: dict[TP, int]
 
 
-class _Thread(driver.AIOKafkaConsumerThread):
+class _Thread(Heard, driver.AIOKafkaConsumerThread):
     """Faust's consumer thread, with our fetch wait and the positions of what it fetched."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
+        if not transport.tuning.embedded:
+            consumer._isolation_level = "read_committed"
         consumer._fetch_max_wait_ms = transport.tuning.fetch_wait_ms
+        patient(consumer._client)
         consumer._client._request_timeout_ms = int(REQUEST_WITHIN_S * 1000)  # Faust's own is how long recovery may take
         return consumer
+
+    def set_shutdown(self) -> None:
+        """Tell the worker's loop that the thread is over, where there still is that loop."""
+        with contextlib.suppress(RuntimeError):
+            super().set_shutdown()
 
     async def on_thread_stop(self) -> None:
         """Leave the group; where the broker is gone there is none to leave, and aiokafka's complaints are dropped."""
@@ -118,10 +87,14 @@ class _Thread(driver.AIOKafkaConsumerThread):
         return fetched
 
     async def _fetch(self, active: set[TP], timeout: float) -> _Fetched:
-        records = await self._fetch_records(self._ensure_consumer(), active, timeout=timeout)
+        try:
+            records = await self._fetch_records(bare(self._ensure_consumer()), active, timeout=timeout)
+        except NoOffsetForPartitionError:
+            # Of places just assigned aiokafka asks the group, which may know nothing yet; `place_at` says it at once.
+            return _Fetched({}, {})
         places = {TP(*place): found for place, found in records.items()}
         return _Fetched(
-            places, {place: state.position for place in places if (state := self.standing(place)) is not None}
+            places, {place: state.position for place in active if (state := self.standing(place)) is not None}
         )
 
     def standing(self, place: TP) -> Any:
@@ -132,6 +105,13 @@ class _Thread(driver.AIOKafkaConsumerThread):
             return None
         state = assignment.state_value(TopicPartition(*place))
         return state if state is not None and state.has_valid_position else None
+
+    @property
+    def broken(self) -> BaseException | None:
+        """What the group's membership broke over, or None; nobody is told, and nothing is ever assigned again."""
+        coordinator = getattr(self._consumer, "_coordinator", None)
+        task = getattr(coordinator, "_coordination_task", None)
+        return task.exception() if task is not None and task.done() and not task.cancelled() else None
 
     async def place_at(self, offsets: dict[TP, int | None]) -> dict[TP, int]:
         """Move to those offsets, None meaning the beginning, and return where that is; what expired is passed over."""
@@ -192,18 +172,24 @@ class _Consumer(driver.Consumer):
             batch = Batch(Place(place.topic, place.partition), self._begins.get(place, records[0].offset), end, records)
             self._begins[place] = end
             yield place, self._to_message(place, batch)
+        # Ends of transactions, and what is left of aborted ones, take offsets and bring no records.
+        for place in fetched.positions.keys() - fetched.records.keys():
+            begin, end = self._begins.get(place), fetched.positions[place]
+            if begin is not None and begin < end and generation == self.app.consumer_generation_id:
+                self._begins[place] = end
+                yield place, self._to_message(place, Batch(Place(place.topic, place.partition), begin, end, ()))
 
-    def _to_message(self, tp: TP, record: Any) -> Any:
-        last = record.records[-1]
+    def _to_message(self, tp: TP, batch: Batch) -> Any:
+        last = batch.records[-1] if batch.records else None
         return ConsumerMessage(
             tp.topic,
             tp.partition,
-            last.offset,
-            last.timestamp / 1000,
-            last.timestamp_type,
+            batch.end - 1 if last is None else last.offset,
+            time.time() if last is None else last.timestamp / 1000,
+            0 if last is None else last.timestamp_type,
             [],
             None,
-            record,
+            batch,  # type: ignore[arg-type]
             None,
             tp=tp,
             generation_id=self.app.consumer_generation_id,
@@ -212,6 +198,7 @@ class _Consumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """Read on from the positions of the state."""
         transport: Any = self.transport
+        self._thread.heard_s = time.monotonic()  # the group just told what is ours
         assigned = {TP(*place) for place in self.assignment()}
         wanted = await transport.positions(
             frozenset(Place(place.topic, place.partition) for place in assigned), self.app.consumer_generation_id
@@ -231,7 +218,16 @@ class _Consumer(driver.Consumer):
         state = self._thread.standing(place)
         if state is None or state.highwater is None:
             return False
-        return bool(self.received.get(place) == state.position >= state.highwater)
+        stable = state.lso  # where the first transaction begins that is not decided yet; -1 where nobody asks
+        end = state.highwater if stable is None or stable < 0 else min(state.highwater, stable)
+        return bool(self.received.get(place) == state.position >= end)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the session can't have timed out; the embedded broker's is too short to go by, and fences nobody."""
+        transport: Any = self.transport
+        tuning: Tuning = transport.tuning
+        return tuning.embedded or time.monotonic() - self._thread.heard_s < tuning.session_s
 
     def behind(self, place: TP) -> int | None:
         """How many offsets of a place were not received yet, None where that is not known."""
@@ -272,9 +268,10 @@ class _Schema(faust.Schema):  # type: ignore[type-arg]
 class Lane:
     """A Faust app that reads the sources in batches."""
 
-    def __init__(self, tuning: Tuning, positions: Positions, topics: Sequence[str]) -> None:
+    def __init__(self, tuning: Tuning, positions: Positions, topics: Sequence[str], standbys: int = 0) -> None:
+        """`standbys`: how many other members the group has stand by for each partition."""
         urls = [URL(f"aiokafka://{address.strip()}") for address in tuning.address.split(",")]
-        session_s = min(tuning.session_timeout_s, EMBEDDED_SESSION_S) if tuning.embedded else tuning.session_timeout_s
+        session_s = tuning.session_s
         self.app = faust.App(
             tuning.app_id,
             broker=[str(url) for url in urls],
@@ -282,7 +279,7 @@ class Lane:
             store="memory://",
             autodiscover=False,
             web_enabled=False,
-            canonical_url=f"http://{uuid.uuid4().hex}:80",
+            canonical_url=_url_of(tuning.member_id),
             topic_allow_declare=False,
             topic_disable_leader=True,
             table_standby_replicas=1,
@@ -298,7 +295,8 @@ class Lane:
             producer_linger=0,
             TableManager=_NoTables,
         )
-        self.app.assignor.replicas = 0  # standbys=1 above picks Faust's assignor, which keeps partitions together
+        # table_standby_replicas=1 above picks Faust's assignor, which keeps partitions together.
+        self.app.assignor.replicas = standbys
         transport = _Transport(urls, self.app, loop=self.app.loop)
         transport.tuning, transport.positions = tuning, positions
         self.app.transport = transport
@@ -309,6 +307,10 @@ class Lane:
     def _consumer(self) -> _Consumer:
         consumer: Any = self.app.consumer
         return consumer  # type: ignore[no-any-return]
+
+    def standbys(self) -> frozenset[int]:
+        """The partitions that this worker stands by for, as the group dealt them out."""
+        return frozenset(place.partition for place in self.app.assignor.assigned_standbys())
 
     def received(self, batch: Batch) -> None:
         """Note that a batch has come out of the lane: only then may its place be at its end."""
@@ -329,6 +331,21 @@ class Lane:
             return False
         return self._consumer.at_end(TP(place.topic, place.partition))
 
+    def end(self, place: Place) -> int | None:
+        """Where a place ends, None where that is not known yet."""
+        state = self._consumer._thread.standing(TP(place.topic, place.partition))
+        end: int | None = None if state is None else state.highwater
+        return end
+
+    @property
+    def holds(self) -> bool:
+        """Whether the group can't have dealt this worker's partitions out to others yet."""
+        return self._consumer.holds
+
+    async def rejoin(self) -> None:
+        """Ask the group anew what is this worker's."""
+        await self._consumer._thread.rejoin()
+
     def behind(self, place: Place) -> int | None:
         """How many offsets of a place were not received yet, None where that is not known."""
         return self._consumer.behind(TP(place.topic, place.partition))
@@ -343,9 +360,12 @@ class Lane:
 
     @property
     def crashed(self) -> BaseException | None:
-        """What Faust gave up over, or None."""
-        reason: BaseException | None = self.app.crash_reason if self.app.crashed else None
-        return reason
+        """What Faust or its membership of the group gave up over, or None."""
+        if self.app.crashed:
+            reason: BaseException | None = self.app.crash_reason
+            return reason
+        thread = getattr(self.app.consumer, "_thread", None)
+        return None if thread is None else thread.broken
 
     async def commit(self, offsets: dict[Place, int]) -> None:
         """Commit offsets to the group, for showing lag; a failure is of no consequence."""
@@ -361,6 +381,15 @@ class Lane:
             await call()
 
         self.app.on_partitions_revoked.connect(revoked, weak=False)
+
+
+def _url_of(member_id: str) -> str:
+    """What Faust's assignor knows a member by: nothing is served there.
+
+    A static member that is back gets its old assignment, made out to its URL of then: so that has to last as it does.
+    """
+    host = uuid.uuid5(uuid.NAMESPACE_OID, member_id) if member_id else uuid.uuid4()
+    return f"http://{host.hex}:80"
 
 
 def quiet() -> None:

@@ -100,8 +100,8 @@ class Reader:
             example = self._read(record)
             if isinstance(example, Unfit):
                 if not self.unfit[example]:
-                    place = f"{record.topic}/{record.partition} at offset {record.offset}"
-                    log.warning("%s: an example %s is passed over; more of these are only counted", place, example)
+                    place = f"of target {self._target.name!r} at offset {record.offset}"
+                    log.warning("an example %s, %s, is passed over; more of these are only counted", place, example)
                 self.unfit[example] += 1
             else:
                 found.append(example)

@@ -184,12 +184,48 @@ METRICS: Final[tuple[Declared, ...]] = (
         lambda r: _one(r.counters.flushed_bytes),
     ),
     Declared(
-        "customers", GAUGE, "", "Customers whose rows this worker holds.", ("partition",),
+        "customers", GAUGE, "", "Customers of whom this worker knows.", ("partition",),
         lambda r: _each({str(number): held.customers for number, held in r.counters.held.items()}),
+    ),
+    Declared(
+        "memory_rows", GAUGE, "", "Customers' rows in memory.", ("partition",),
+        lambda r: _each({str(number): held.rows for number, held in r.counters.held.items()}),
+    ),
+    Declared(
+        "memory_rows_bytes", GAUGE, "bytes", "Memory that customers' rows take.", ("partition",),
+        lambda r: _each({str(number): held.bytes for number, held in r.counters.held.items()}),
+    ),
+    Declared(
+        "cold_reads", COUNTER, "", "Times rows were read from disk, any number at once.", (),
+        lambda r: _one(r.counters.cold.reads),
+    ),
+    Declared(
+        "cold_rows", COUNTER, "", "Rows read from disk.", (), lambda r: _one(r.counters.cold.rows),
+    ),
+    Declared(
+        "evicted_rows", COUNTER, "", "Rows that left memory so that others had room.", (),
+        lambda r: _one(r.counters.cold.evicted),
     ),
     Declared(
         "timers", GAUGE, "", "Customers with a timer that has yet to fire.", ("partition",),
         lambda r: _each({str(number): held.timers for number, held in r.counters.held.items()}),
+    ),
+    Declared(
+        "recovery_partitions", GAUGE, "partitions", "Partitions whose state is being recovered.", (),
+        lambda r: _one(0 if (found := r.counters.recovery.status) is None else found.partitions),
+    ),
+    Declared(
+        "recovery_left_records", GAUGE, "records", "Offsets of the changelog that recovery has to read.", (),
+        lambda r: _one(0 if (found := r.counters.recovery.status) is None else found.left),
+    ),
+    Declared(
+        "recovered_records", COUNTER, "", "Records of the changelog that recoveries have read.", (),
+        lambda r: _one(r.counters.recovery.records),
+    ),
+    Declared(
+        "standby_lag_records", GAUGE, "records",
+        "Offsets of the changelog not taken in, of partitions that this worker stands by for.", ("partition",),
+        lambda r: _known((str(number), lag) for number, lag in sorted(r.counters.standbys.items())),
     ),
     Declared(
         "source_watermark_timestamp_seconds", GAUGE, "seconds",

@@ -26,7 +26,8 @@ from streams.intake import Intake
 from streams.lookups import Lookups
 from streams.merge import Merge, Piece, as_given
 from streams.model_follower import take_in
-from streams.output import Dirty, Output, Rescored
+from streams.output import Output, Rescored
+from streams.residence import Cold
 from streams.say import Anchoring
 
 JSON = dict[str, Any]
@@ -44,10 +45,14 @@ class Partition(Lookups):
     ----------
     partition, partitions
         Its number and how many there are; with `keyed` records must bear their customer as key and belong here.
+    cold
+        Where rows are that are not in memory; None: all are in memory.
     """
 
-    def __init__(self, plan: Plan, partition: int = 0, partitions: int = 1, keyed: bool = True) -> None:
-        super().__init__(plan)
+    def __init__(
+        self, plan: Plan, partition: int = 0, partitions: int = 1, keyed: bool = True, cold: Cold | None = None
+    ) -> None:
+        super().__init__(plan, cold)
         catalogue = plan.catalogue
         self.partition, self.partitions, self.keyed = partition, partitions, keyed
         self._numbers = {source.name: number for number, source in enumerate(catalogue.sources)}
@@ -98,7 +103,7 @@ class Partition(Lookups):
             How many may fire; None: all. Those of a customer that are left fire before its next record, so that
             nobody can tell.
         """
-        piece = self._merge.take(limit, before)
+        piece = self._merge.take(limit if self.residence is None else min(limit, self.residence.step), before)
         output = Output.empty()
         if piece is not None and len(piece.order):
             with self._lock:
@@ -132,6 +137,8 @@ class Partition(Lookups):
     def _apply(self, piece: Piece, timers: int | None) -> Output:
         batch, output = self._batch(piece), Output.empty()
         count = len(batch.slot)
+        if self.residence is not None:
+            self.residence.begin(batch.slot)
         verdict = Verdict(np.zeros(count, dtype=np.int8), np.zeros(count, dtype=np.int64))
         prefixes = [self._prefixes[number] for number in piece.numbers]
         ids = [run.decoded.ids for run in piece.runs]
@@ -152,6 +159,8 @@ class Partition(Lookups):
         mark = int(clock.watermark(self.arena.state.clock, self.plan.skew_ms))
         self._fire(max(mark, self._due_ms), output, anchors, timers)
         self._account(piece, verdict, output)
+        if self.residence is not None:
+            self.residence.end()
         return output
 
     def _batch(self, piece: Piece) -> Batch:
@@ -205,13 +214,18 @@ class Partition(Lookups):
 
     def _fire(self, limit: int, output: Output, anchors: Anchoring, most: int | None = None) -> None:
         """Let everything happen that is due at or before `limit`, or the first `most` of it."""
-        more, left = True, _ENDLESS if most is None else most
-        while more and left > 0:
-            more = kernel.fire_due(self._still.tables, self.arena.state, self._out, limit, min(left, _TIMERS))
-            left -= _TIMERS
+        found, left, due = kernel.MORE, _ENDLESS if most is None else most, self.arena.state.due
+        while found != kernel.FIRED and left > 0:
+            before = int(due.size[1])
+            found = kernel.fire_due(self._still.tables, self.arena.state, self._out, limit, min(left, _TIMERS))
+            if found == kernel.AWAY and self.residence is not None:
+                self.residence.bring_due(limit)
+            left -= int(due.size[1]) - before if found == kernel.AWAY else _TIMERS
             self._drain(output, anchors)
         self._drain(output, anchors)  # what records made, where no timer may fire
-        self._due_ms = limit if more else self._due_ms if self._due_ms > limit else MISSING
+        later = self._due_ms if self._due_ms > limit else MISSING
+        self._due_ms = later if found == kernel.FIRED else limit
+        self._take_stock()
         self.asker.advance(limit, output)
 
     @property
@@ -254,7 +268,8 @@ class Partition(Lookups):
 
     def _recut(self, first: int, end: int, anchor: str, floor: int, output: Output) -> None:
         while first < end:
-            first = kernel.recut(self._still.tables, self.arena.state, self._out, first, end, floor)
+            stop = self._bring_next(first, end)
+            first = kernel.recut(self._still.tables, self.arena.state, self._out, first, stop, floor)
             self._drain(output, lambda _: [anchor])
         if end >= len(self.arena):
             self.census.settle()
@@ -286,31 +301,10 @@ class Partition(Lookups):
         with self._lock:
             self._fire(floor, output, lambda _: [])
             while first < end:
-                first = kernel.rescore(self._still.tables, self.arena.state, self._out, first, end, floor)
+                stop = self._bring_next(first, end)
+                first = kernel.rescore(self._still.tables, self.arena.state, self._out, first, stop, floor)
                 self._drain(output, lambda _: [anchor])
         return Rescored(output, first, first < len(self.arena))
-
-    @property
-    def frozen(self) -> dict[str, int]:
-        """The frozen sources, and since when (UTC ms)."""
-        return dict(self._still.since)
-
-    @property
-    def sleeps(self) -> bool:
-        """Whether rows are still to be woken; no other source may freeze or thaw before that."""
-        return self._still.asleep is not None
-
-    def freeze(self, source: str, since_ms: int) -> None:
-        """Read a source's features as of then from now on, and let what its time would bring wait (P5)."""
-        with self._lock:
-            if self._still.stop(source, since_ms):
-                self.sayer.tell()
-
-    def thaw(self, source: str) -> None:
-        """Let a frozen source flow again; `wake` then brings the customers up to it."""
-        with self._lock:
-            if self._still.go(source):
-                self.sayer.tell()
 
     def wake(self, most: int = _TIMERS) -> Output:
         """Bring the next customers up to the sources that flow again; there may be more then (`sleeps`)."""
@@ -319,36 +313,20 @@ class Partition(Lookups):
             end = min(first + most, len(self.arena))
             with self._lock:
                 while first < end:
-                    first = kernel.wake(still.tables, self.arena.state, self._out, first, end, still.said_since)
+                    stop = self._bring_next(first, end)
+                    first = kernel.wake(still.tables, self.arena.state, self._out, first, stop, still.said_since)
                     self._drain(output, lambda _: [])
                 still.woken(first, len(self.arena))
                 reached = int(clock.watermark(self.arena.state.clock, self.plan.skew_ms))
                 self._fire(max(reached, self._due_ms), output, lambda _: [], most)
         return output
 
-    @property
-    def watermark(self) -> int | None:
-        """The partition's watermark in ms, None before the first record."""
-        found = int(clock.watermark(self.arena.state.clock, self.plan.skew_ms))
-        return None if found == MISSING else found
-
-    def event_now(self) -> int:
-        """The newest confirmed event time in ms; 0 before the first record."""
-        found = self.watermark
-        return 0 if found is None else found + self.plan.skew_ms
-
     def positions(self) -> dict[str, int]:
         """Per source the offset after the last record that was applied or set aside."""
         return dict(self._positions)
 
-    def take_dirty(self) -> Dirty:
-        """The rows written since the last call, encoded."""
-        slots = self.arena.take_dirty()
-        rows = codec.encode(self.arena.state.rows, slots, self.plan.rows.empty)
-        return Dirty([self.arena.customers[slot].encode() for slot in slots], rows)
-
     def clock_state(self) -> JSON:
-        """How far time and each source's merging are, and what re-keyed records came, for the marker."""
+        """How far time and each source's merging are, and what else goes with the rows, for the marker."""
         confirmed, candidate, slot = (int(value) for value in self.arena.state.clock)
         customer = self.arena.customers[slot] if slot >= 0 else self._candidate
         return {
@@ -356,6 +334,9 @@ class Partition(Lookups):
             "candidate": candidate,
             "customer": customer,
             "taken": list(self._merge.taken),
+            "newest": list(self._newest),
+            "said": self.arena.said_in_store(self._empty_codes).tolist(),
+            "behind": bool(self._still.freeze.on[0]),
             "origins": self._intake.state(self._positions),
             **self.census.kept(),
         }
@@ -373,22 +354,32 @@ class Partition(Lookups):
         self._candidate = clock_state["customer"]
         self._merge.go_on(clock_state.get("taken", self._merge.taken))
         self._intake.restore(clock_state.get("origins", {}))
+        if self.residence is not None:
+            self._newest, self.arena.state.said[:] = list(clock_state["newest"]), clock_state["said"]
+            if clock_state["behind"]:
+                self._still.sleep()
         self.census.due(self.watermark)
 
     def load(self, customers: list[bytes], rows: list[bytes]) -> None:
         """Take rows that were written by `take_dirty`; each customer once.
+
+        Where not all rows are in memory, only what is written before them is taken: the rest of a row may be cut off,
+        and counts come with the marker.
 
         Raises
         ------
         CorruptRow
             Where the bytes are no row of this catalogue.
         """
-        first = len(self.arena)
-        slots = np.array([self.arena.slot(customer.decode()) for customer in customers], dtype=np.int64)
-        self.arena.index()
-        if len(slots):
-            codec.decode(rows, self.arena.state.rows, slots, self.plan.rows.empty)
-            self._still.loaded(self.arena.state.rows[slots])
-            kernel.set_due_of(self._still.tables, self.arena.state, first, len(self.arena), self._out)
+        slots = self.arena.add(customers)
+        self.arena.stored[slots] = True
+        if self.residence is not None:
+            self.residence.know(slots, rows)
+        elif len(slots):
+            self.arena.index()
+            first, state = int(slots[0]), self.arena.state
+            codec.decode(rows, state.rows, slots, self.plan.rows.empty, self.arena.heads.width)
+            self._still.loaded(state.rows[slots])
+            kernel.set_due_of(self._still.tables, state, first, len(self.arena), self._out)
             for name, column in self.plan.rows.newest.items():
-                self._reached(self._numbers[name], int(self.arena.state.rows[slots, column].max()))
+                self._reached(self._numbers[name], int(state.rows[slots, column].max()))

@@ -148,10 +148,10 @@ class Frame:
             after = _frame(parcel, first, self._headers, self._header_count, self._buffer, self._stand)
         return after
 
-    def take(self) -> RecordBatch:
+    def take(self, transactional: bool = False) -> RecordBatch:
         """What was framed, as a batch; the next one begins."""
         end, count = self._stand.tolist()
-        batch = RecordBatch(self._buffer[:end].tobytes(), count, self._begun_ms)
+        batch = RecordBatch(self._buffer[:end].tobytes(), count, self._begun_ms, transactional)
         self._stand[:] = 0
         if len(self._buffer) > self._room:
             self._buffer = np.empty(self._room, dtype=np.uint8)

@@ -32,7 +32,7 @@ from streams.beside import within
 from streams.cluster import Cluster
 from streams.config import Settings
 from streams.counters import Counters
-from streams.emit import Emitter, Writer
+from streams.emit import Emitter, Outlet, Writer
 from streams.lane import EMBEDDED_SESSION_S, Lane
 from streams.origins import headers_of
 from streams.parting import OVERHEAD, readable
@@ -226,7 +226,8 @@ class Rekeyer:
         place = route.source.name, record.topic, record.partition, record.offset
         expected = f"a record below max.message.bytes of {route.topic}, {route.most} bytes"
         letter = DeadLetter(*place, Reason.TOO_LARGE.value, "", expected, key, value, encoding, key_encoding)
-        emitter = Emitter(self._sender, self._cluster, record.partition % self._cluster.partitions, self._ce_source, {})
+        partition = record.partition % self._cluster.partitions
+        emitter = Emitter(Outlet(self._sender), self._cluster, partition, self._ce_source, {})
         emitter.add([letter])
         await emitter.acknowledged(emitter.cut(Role.DEAD_LETTERS))
         self._counters.dead[letter.reason] += 1

@@ -157,7 +157,8 @@ class Pupil(Partition):
     def _score_all(self, anchor: str, at_ms: int, output: Output) -> None:
         slot, end = 0, len(self.arena)
         while slot < end:
-            slot = kernel.rescore(self._still.tables, self.arena.state, self._out, slot, end, at_ms)
+            stop = self._bring_next(slot, end)
+            slot = kernel.rescore(self._still.tables, self.arena.state, self._out, slot, stop, at_ms)
             self._drain(output, lambda _: [anchor])
 
     def _stop_at(self, clock_ms: int) -> None:

@@ -132,10 +132,11 @@ class Sayer:
         return bool(whole.any())
 
     def customers(self, slots: NDArray[np.int64]) -> Customers:
-        """All that is said about the customers in these slots, each at its row's now."""
+        """All that is said about the customers in these slots, each at its row's now; their rows are in memory."""
         state, names = self.arena.state, self.arena.names
         values = np.empty((len(slots), self.words.features))
-        read_rows(self._still.tables, slots, state.rows, state.rows32, state.reals, self._desk, values)
+        frames = state.frames[slots].astype(np.int64)
+        read_rows(self._still.tables, frames, state.rows, state.rows32, state.reals, self._desk, values)
         flat, registers = np.empty(values.size), np.empty(values.size, dtype=np.int64)
         found = write.reals_of_customers(self.words, values, flat, registers)
         reals = self._reals(flat[:found], registers[:found])
@@ -143,7 +144,7 @@ class Sayer:
         longest = 2 * ESCAPED * int(self._lengths(slots).sum())
         page = self._page(len(slots), len(slots) * (self.words.most_customer + len(status)) + longest)
         write.write_customers(
-            self.words, state.rows, slots, self._sinces, values, names, reals,
+            self.words, state.rows, frames, slots, self._sinces, values, names, reals,
             np.frombuffer(status, dtype=np.uint8), self._work, page,
         )  # fmt: skip
         return Customers(_cut(page), slots, names)

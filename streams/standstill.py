@@ -75,8 +75,12 @@ class Standstill:
     def loaded(self, rows: NDArray[np.int64]) -> None:
         """Note whether rows that were read back, shape (n, width), stand behind their now: then all are to be woken."""
         if len(self._words) and (rows[:, self._words] != MISSING).any():
-            self.freeze.asleep[0] = 0
-            self._mark()
+            self.sleep()
+
+    def sleep(self) -> None:
+        """Have all rows woken: some may stand behind their now."""
+        self.freeze.asleep[0] = 0
+        self._mark()
 
     def woken(self, to: int, rows: int) -> None:
         """Note that the rows before slot `to` are awake, of as many as there are."""

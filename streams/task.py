@@ -20,8 +20,9 @@ from schemas.sources import Incoming
 from schemas.topics import Role, read_from
 from streams.cluster import Cluster
 from streams.config import wall_ms
+from streams.correcting import Correcting
 from streams.counters import Counters
-from streams.emit import Emitter
+from streams.emit import Cut, Emitter
 from streams.following import Following, News
 from streams.lane import Batch, Lane, Place
 from streams.output import Dirty, Output
@@ -84,8 +85,13 @@ class Task:
         engine: Executor,
         clock: Callable[[], int] = wall_ms,
         prefix: str = "",
+        correcting: Correcting | None = None,
     ) -> None:
-        """`clock` is the wall's, UTC ms; `prefix` that of the topics livetags writes, the re-keyed ones among them."""
+        """`clock` is the wall's, UTC ms; `prefix` that of the topics livetags writes, the re-keyed ones among them.
+
+        `correcting` holds what was published behind the marker.
+        """
+        self._correcting = None if correcting is None or correcting.over else correcting
         self._clock = clock
         self.busy, self.arrived = asyncio.Lock(), asyncio.Event()
         self._engine, self._reaching = engine, reaching
@@ -140,8 +146,8 @@ class Task:
             records = batch.records
             if expected is not None and batch.begin < expected:
                 records = [record for record in records if record.offset >= expected]
-            self._inbox.append(_Received(source.name, records))
             if batch.records:
+                self._inbox.append(_Received(source.name, records))
                 self._counters.received(source.name, self.number, batch.records[-1].timestamp, self._clock())
             self._expected[source.name] = batch.end
             self.more = True
@@ -160,13 +166,33 @@ class Task:
         self.more = any(output.more for output in outputs) or bool(self._inbox) or self._following.at_work
         applied = [self._take(output) for output in outputs]
         self._say(self._reaching.advance(self._head))
+        await self._correct(lane)
         return any(applied)
+
+    async def _correct(self, lane: Lane) -> None:
+        """Mend some of what was published behind the marker, once all that led to it is applied again."""
+        correcting = self._correcting
+        if correcting is None or self._following.at_work or self.part.overdue:
+            return
+        positions = self.part.positions()
+        for name, place in self._places.items():
+            ended = lane.at_end(place) and not self._queued(name)
+            correcting.reached(name, positions.get(name, 0), lane.end(place), ended)
+        if not correcting.due(self._watermark if self._reaching.live else None):
+            return
+        corrections = await self._in_engine(correcting.take)
+        self._emitter.add(corrections)
+        self._counters.corrected(corrections)
+        self._changed_since += 1  # what is said of customers goes out with the next flush
+        self._correcting, self.more = (None, self.more) if correcting.over else (correcting, True)
 
     def _work(self, inbox: list[_Received], ended: dict[str, bool]) -> list[Output]:
         """What a step does in the engine's thread."""
-        outputs = [self._following.turn()]
         for received in inbox:
             self.part.push(received.source, received.records)
+        if self.part.choked:
+            return []  # until a flush is through: it has been asked for
+        outputs = [self._following.turn()]
         for source, at_end in ended.items():
             # Nobody waits for a source that is frozen: what it brings is late anyhow.
             self.part.ended(source, at_end or source in self.part.frozen)
@@ -192,7 +218,7 @@ class Task:
 
     async def advance(self, to_ms: int, lane: Lane) -> None:
         """Let time pass where every source that flows is read to its end. To be called with `busy` held."""
-        if self._following.stalls:
+        if self._following.stalls or self.part.choked:
             return
         flowing = [source.name for source in self._sources if source.name not in self.part.frozen]
         if all(lane.at_end(self._places[name]) and not self._queued(name) for name in flowing):
@@ -209,6 +235,8 @@ class Task:
 
     def _take(self, output: Output) -> bool:
         for changes in output.written:
+            if self._correcting is not None:
+                self._correcting.note(changes)
             self._emitter.add_changes(changes)
             if self._counters.ages is not None:
                 self._unpublished.append(changes)
@@ -264,7 +292,8 @@ class Task:
             self._counters.stands(
                 source.name, self.number, self.part.newest(source.name), self._watermark, done, self._clock()
             )
-        self._counters.holds(self.number, len(self.part.arena), self.part.arena.timers())
+        arena = self.part.arena
+        self._counters.holds(self.number, len(arena), arena.timers(), arena.rows, arena.row_bytes)
 
     @property
     def _watermark(self) -> int | None:
@@ -276,25 +305,34 @@ class Task:
         """Send batches that have waited long enough."""
         if self._emitter.due(linger_s):
             await self._emitter.send()
-            self._published()
+            self._published(self._take_unpublished())
 
-    def _published(self) -> None:
+    def _take_unpublished(self) -> list[Changes]:
+        taken, self._unpublished = self._unpublished, []
+        return taken
+
+    def _published(self, pages: list[Changes]) -> None:
         """Note how old changes were when they went out; only those that a record just made tell."""
-        for changes in self._unpublished:
+        for changes in pages:
             fresh = changes.fresh()
             self._counters.published(changes.rules[fresh], changes.at[fresh], self._clock())
-        self._unpublished.clear()
+
+    async def settled(self) -> None:
+        """Wait for the flush at work."""
+        async with self._flushing:
+            return
 
     def flush_due(self, rule: FlushRule, now_s: float) -> bool:
         """Whether state is to be written now."""
         if self._flushing.locked():
             return False
         waited = now_s - self._flushed_at >= rule.interval_s
-        return (waited and self._dirty) or self._changed_since * self._row_bytes >= rule.bytes
+        return (waited and self._dirty) or self._changed_since * self._row_bytes >= rule.bytes or self.part.crowded
 
     @property
     def _dirty(self) -> bool:
-        return bool(self._changed_since) or self.part.positions() != self._flushed_positions
+        moved = self.part.positions() != self._flushed_positions
+        return bool(self._changed_since) or moved or self.part.crowded
 
     def _snapshot(self) -> _State:
         """The partition's state as it is now."""
@@ -319,21 +357,20 @@ class Task:
                 state = await self._in_engine(self._snapshot)
                 kept = [*state.labels, *(Entry(TRIGGERS + key, value) for key, value in self._reaching.take_entries())]
                 cut, self._changed_since = self._emitter.cut(), 0
-            await self._emitter.acknowledged(cut)
-            while (customers := await self._in_engine(next, state.published, None)) is not None:
-                self._emitter.add_customers(customers)
-            outputs = await self._emitter.acknowledged(self._emitter.cut(Role.CUSTOMER_TAGS))
-            marker = Marker(
-                positions=state.positions,
-                clock=state.clock,
-                fingerprint=fingerprint,
-                cluster=cluster.id,
-                topics={topic: cluster.topic_ids.get(topic, "") for topic in self._topics()},
-                partitions=cluster.partitions,
-                outputs=outputs,
-            )
+                pages = self._take_unpublished()
             dirty = state.dirty
-            await tables.flush(self.number, Rows(dirty.customers, dirty.rows), marker, kept)
+
+            async def published() -> Marker:
+                return await self._publish(state, cut, cluster, fingerprint)
+
+            if not self._emitter.whole:
+                self._published(pages)
+            await tables.flush(self.number, Rows(dirty.customers, dirty.rows), published, kept)
+            if self._emitter.whole:
+                self._published(pages)
+            if await self._in_engine(self.part.written):
+                self.more = True
+                self.arrived.set()
             if dirty.rows:
                 self._row_bytes = max(1, sum(map(len, dirty.rows)) // len(dirty.rows))
             self._torn = False
@@ -343,3 +380,18 @@ class Task:
             await lane.commit(
                 {self._places[name]: offset for name, offset in state.positions.items() if name in self._places}
             )
+
+    async def _publish(self, state: _State, cut: list[Cut], cluster: Cluster, fingerprint: str) -> Marker:
+        """Have the broker acknowledge what belongs to that state; its marker."""
+        await self._emitter.acknowledged(cut)
+        while (customers := await self._in_engine(next, state.published, None)) is not None:
+            self._emitter.add_customers(customers)
+        return Marker(
+            positions=state.positions,
+            clock=state.clock,
+            fingerprint=fingerprint,
+            cluster=cluster.id,
+            topics={topic: cluster.topic_ids.get(topic, "") for topic in self._topics()},
+            partitions=cluster.partitions,
+            outputs=await self._emitter.acknowledged(self._emitter.cut(Role.CUSTOMER_TAGS)),
+        )

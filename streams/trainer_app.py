@@ -24,7 +24,7 @@ from streams.agents import ingest
 from streams.beside import Beside, Failed, within
 from streams.broker import BrokerError
 from streams.cluster import Cluster, StateRefused, prepare_trainer
-from streams.config import Settings
+from streams.config import FLUSH_S, Settings
 from streams.control import Control
 from streams.emit import producer
 from streams.lane import Batch, Lane, Place, Tuning, quiet
@@ -65,7 +65,7 @@ class TrainerApp:
         self.targets: dict[int, Learning] = {}
         self._rebuild, self._file = rebuild, file
         self._fingerprint = learning_fingerprint(catalogue)
-        self._rule = FlushRule(settings.flush_interval_s, settings.flush_bytes)
+        self._rule = FlushRule(settings.flush_interval_s or FLUSH_S, settings.flush_bytes)
         self._tables: Tables
         self._lane: Lane
         self._control: Control
@@ -93,8 +93,10 @@ class TrainerApp:
         self._beside.begin()
         try:
             await self._open()
+            self._beside.spawn(self._beside.watch(lambda: self._lane.crashed))
             await self._beside.first(self._lane.app.start())
         except BaseException:
+            self._beside.halt.set()
             await self._opened.aclose()
             raise
         self._beside.spawn(self._pump())
@@ -109,7 +111,7 @@ class TrainerApp:
         await sender.start()
         self._sender = sender
         self._tables = Tables(self.cluster, sender, self._file, Role.TRAINER_CHANGELOG)
-        self._opened.callback(self._tables.close)
+        self._opened.push_async_callback(self._tables.stop)
         control = self.cluster.named(Role.CONTROL)
         self._control = Control(self.cluster.address, control, self.cluster.embedded, self._beside.fail)
         self._control.follow(self._note)
@@ -229,8 +231,6 @@ class TrainerApp:
         while not self._beside.halt.is_set():
             self._arrived.clear()
             busy = False
-            if self._lane.crashed is not None:
-                self._beside.fail(self._lane.crashed)
             for task in list(self.targets.values()):
                 async with self._gate:
                     if self._suspended or self.targets.get(task.place.partition) is not task:

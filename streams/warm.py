@@ -13,6 +13,7 @@ from schemas.sources import Incoming
 from streams.engine.plan import Plan
 from streams.processor import Partition
 from streams.record_batch import Frame, events, of_lines, of_page
+from streams.residence import Cold
 
 CUSTOMER = "-"
 AT_MS = 1_000
@@ -49,8 +50,13 @@ def warm(plan: Plan) -> None:
     part.wake()
     if part.census:
         part.recut(0, "")
-    dirty = part.take_dirty()
+    dirty, clock = part.take_dirty(), part.clock_state()
     Partition(plan, keyed=False).load(dirty.customers, dirty.rows)
+    cold = Partition(plan, keyed=False, cold=Cold(lambda _: list(dirty.rows), rows=1))
+    cold.load(dirty.customers, dirty.rows)
+    cold.restore({}, clock)
+    cold.advance(LATER_MS)
+    cold.explain(CUSTOMER)
 
 
 def _model(target: Target) -> ModelSnapshot:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -32,8 +33,28 @@ settings.register_profile(
 settings.load_profile("short")
 
 
+CASES: set[int] = set()
+"""The generated cases of this process and of those that tested for it."""
+
+
+def _own_cases() -> set[int]:
+    comparing = sys.modules.get("tests.comparing")
+    return set() if comparing is None else comparing.COUNTED
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand on what this process counted, where it tests for another."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["cases"] = sorted(_own_cases())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a process counted; one that crashed has nothing to say."""
+    CASES.update(getattr(node, "workeroutput", {}).get("cases", ()))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many generated cases the engine was held against the oracle in."""
-    comparing = sys.modules.get("tests.comparing")
-    if comparing is not None and comparing.COUNTED:
-        terminalreporter.write_line(f"{len(comparing.COUNTED):,} generated cases: engine and oracle")
+    if cases := CASES | _own_cases():
+        terminalreporter.write_line(f"{len(cases):,} generated cases: engine and oracle")

@@ -1,7 +1,8 @@
 """Rows to bytes and back: only the words that differ from the empty row are written.
 
-A written row is a run of pairs (words skipped, word xor empty word), both as variable-length integers of seven bits
-a byte, least first, the word zigzag-coded; most rows take a fraction of their width.
+A written row is a head of so many words, then a run of pairs (words skipped, word xor empty word), all as
+variable-length integers of seven bits a byte, least first, words zigzag-coded; most rows take a fraction of their
+width. The head is what has to be known of a customer whose row stays on disk, and is read without the rest.
 """
 
 from __future__ import annotations
@@ -14,21 +15,31 @@ from numpy.typing import NDArray
 from streams.engine.compiling import compiled
 
 _WORST_PER_WORD = 20
+HEAD_BYTES = 10
+"""What a word of a head takes at most."""
 
 
 class CorruptRow(ValueError):
     """Bytes that no row was written to."""
 
 
-def encode(rows: NDArray[np.int64], slots: NDArray[np.int64], empty: NDArray[np.int64]) -> list[bytes]:
-    """The rows in `slots`, each as bytes."""
+def encode(
+    rows: NDArray[np.int64],
+    frames: NDArray[np.int64],
+    empty: NDArray[np.int64],
+    heads: NDArray[np.int64] | None = None,
+) -> list[bytes]:
+    """The rows in `frames`, each as bytes behind its head; `heads` has shape (frames, words of a head), None: none."""
+    if heads is None:
+        heads = np.empty((len(frames), 0), dtype=np.int64)
     written: list[bytes] = []
-    step = max(1, 4_000_000 // (len(empty) * _WORST_PER_WORD))
-    buffer = np.empty(step * len(empty) * _WORST_PER_WORD, dtype=np.uint8)
-    for first in range(0, len(slots), step):
-        some = slots[first : first + step]
+    most = (len(empty) + heads.shape[1]) * _WORST_PER_WORD
+    step = max(1, 4_000_000 // most)
+    buffer = np.empty(step * most, dtype=np.uint8)
+    for first in range(0, len(frames), step):
+        some = frames[first : first + step]
         ends = np.empty(len(some), dtype=np.int64)
-        _encode(rows, some, empty, buffer, ends)
+        _encode(rows, some, empty, heads[first : first + step], buffer, ends)
         start = 0
         for end in ends.tolist():
             written.append(buffer[start:end].tobytes())
@@ -37,9 +48,13 @@ def encode(rows: NDArray[np.int64], slots: NDArray[np.int64], empty: NDArray[np.
 
 
 def decode(
-    written: Sequence[bytes], rows: NDArray[np.int64], slots: NDArray[np.int64], empty: NDArray[np.int64]
+    written: Sequence[bytes],
+    rows: NDArray[np.int64],
+    frames: NDArray[np.int64],
+    empty: NDArray[np.int64],
+    head: int = 0,
 ) -> None:
-    """Put each written row into its slot.
+    """Put each written row into its frame; `head` is how many words its head has.
 
     Raises
     ------
@@ -48,9 +63,26 @@ def decode(
     """
     ends = np.cumsum([len(item) for item in written], dtype=np.int64)
     data = np.frombuffer(b"".join(written), dtype=np.uint8)
-    failed = _decode(data, ends, rows, slots, empty)
+    failed = _decode(data, ends, rows, frames, empty, head)
     if failed >= 0:
         raise CorruptRow(f"written row {failed} of {len(written)} is no row of {len(empty)} words")
+
+
+def heads_of(written: Sequence[bytes], head: int) -> NDArray[np.int64]:
+    """The heads of written rows, shape (rows, head); the rows may be cut off behind `head * HEAD_BYTES` bytes.
+
+    Raises
+    ------
+    CorruptRow
+        Where the bytes do not begin with one.
+    """
+    starts = np.cumsum([0, *map(len, written)], dtype=np.int64)
+    data = np.frombuffer(b"".join(written), dtype=np.uint8)
+    heads = np.empty((len(written), head), dtype=np.int64)
+    failed = _heads(data, starts, heads)
+    if failed >= 0:
+        raise CorruptRow(f"written row {failed} of {len(written)} has no head of {head} words")
+    return heads
 
 
 @compiled
@@ -66,14 +98,18 @@ def _put(buffer: NDArray[np.uint8], at: int, value: np.uint64) -> int:
 @compiled
 def _encode(
     rows: NDArray[np.int64],
-    slots: NDArray[np.int64],
+    frames: NDArray[np.int64],
     empty: NDArray[np.int64],
+    heads: NDArray[np.int64],
     buffer: NDArray[np.uint8],
     ends: NDArray[np.int64],
 ) -> None:
     at = 0
-    for i in range(len(slots)):
-        row = rows[slots[i]]
+    for i in range(len(frames)):
+        row = rows[frames[i]]
+        for place in range(heads.shape[1]):
+            word = heads[i, place]
+            at = _put(buffer, at, np.uint64((word << 1) ^ (word >> 63)))
         last = -1
         for word in range(len(empty)):
             if row[word] != empty[word]:
@@ -89,14 +125,21 @@ def _decode(
     data: NDArray[np.uint8],
     ends: NDArray[np.int64],
     rows: NDArray[np.int64],
-    slots: NDArray[np.int64],
+    frames: NDArray[np.int64],
     empty: NDArray[np.int64],
+    head: int,
 ) -> int:
     at = 0
-    for i in range(len(slots)):
-        row = rows[slots[i]]
+    for i in range(len(frames)):
+        row = rows[frames[i]]
         for word in range(len(empty)):
             row[word] = empty[word]
+        for _ in range(head):
+            while at < ends[i] and data[at] & np.uint8(128):
+                at += 1
+            if at >= ends[i]:
+                return i
+            at += 1
         word = -1
         skip = True
         value, shift = np.uint64(0), np.uint64(0)
@@ -120,4 +163,21 @@ def _decode(
             value, shift = np.uint64(0), np.uint64(0)
         if not skip or shift != np.uint64(0):
             return i
+    return -1
+
+
+@compiled
+def _heads(data: NDArray[np.uint8], starts: NDArray[np.int64], heads: NDArray[np.int64]) -> int:
+    for i in range(len(heads)):
+        at = starts[i]
+        for place in range(heads.shape[1]):
+            value, shift, open_ = np.uint64(0), np.uint64(0), True
+            while open_:
+                if at >= starts[i + 1] or shift > np.uint64(63):
+                    return i
+                value |= np.uint64(data[at] & np.uint8(127)) << shift
+                shift += np.uint64(7)
+                open_ = data[at] >= np.uint8(128)
+                at += 1
+            heads[i, place] = np.int64(value >> np.uint64(1)) ^ -np.int64(value & np.uint64(1))
     return -1

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.engine.compiling import compiled
+from streams.engine.compiling import compiled, inlined
 from streams.engine.layout import NEVER
 
 
@@ -88,3 +88,71 @@ def set_due(due: Due, slot: int, time: int) -> None:
             at = child
     due.heap[at] = slot
     due.place[slot] = at
+
+
+def set_all(due: Due, times: NDArray[np.int64]) -> None:
+    """Have slots 0, 1, ... due at those times, all at once; slots in order of their times are a heap."""
+    slots = len(times)
+    due.time[:slots] = times
+    order = np.argsort(times, kind="stable")
+    due.heap[:slots] = order
+    due.place[order] = np.arange(slots)
+    due.size[0] = slots
+
+
+def upcoming(due: Due, limit: int, most: int) -> NDArray[np.int64]:
+    """The slots that are next due, at or before `limit`, in order of their times; at most `most`. O(most log most)."""
+    found = np.empty(most, dtype=np.int64)
+    return found[: _upcoming(due, limit, found, np.empty(most + 1, dtype=np.int64))]
+
+
+@compiled
+def _upcoming(due: Due, limit: int, found: NDArray[np.int64], waiting: NDArray[np.int64]) -> int:
+    """Walk down the heap from its top, the earliest first; `waiting` is a heap of places that may come next.
+
+    A place that is taken gives up its room to its children, one of which is new: so there is room for all.
+    """
+    size, count, taken = due.size[0], 0, 0
+    if size > 0 and due.time[due.heap[0]] <= limit:
+        waiting[0], count = 0, 1
+    while count > 0 and taken < len(found):
+        place = waiting[0]
+        found[taken] = due.heap[place]
+        taken += 1
+        count -= 1
+        _sink(due, waiting, count, waiting[count])
+        for child in (2 * place + 1, 2 * place + 2):
+            if child < size and due.time[due.heap[child]] <= limit:
+                _rise(due, waiting, count, child)
+                count += 1
+    return taken
+
+
+@inlined
+def _time_at(due: Due, place: int) -> int:
+    return due.time[due.heap[place]]
+
+
+@compiled
+def _sink(due: Due, waiting: NDArray[np.int64], count: int, place: int) -> None:
+    """Put a place in at the top of the first `count` that wait."""
+    at = 0
+    while 2 * at + 1 < count:
+        child = 2 * at + 1
+        if child + 1 < count and _time_at(due, waiting[child + 1]) < _time_at(due, waiting[child]):
+            child += 1
+        if _time_at(due, waiting[child]) >= _time_at(due, place):
+            break
+        waiting[at] = waiting[child]
+        at = child
+    waiting[at] = place
+
+
+@compiled
+def _rise(due: Due, waiting: NDArray[np.int64], count: int, place: int) -> None:
+    """Put a place in at the end of the first `count` that wait."""
+    at = count
+    while at > 0 and _time_at(due, waiting[(at - 1) >> 1]) > _time_at(due, place):
+        waiting[at] = waiting[(at - 1) >> 1]
+        at = (at - 1) >> 1
+    waiting[at] = place

@@ -263,12 +263,12 @@ def read_all(tables: Tables, at: int, row: Words, row32: Halves, reals: Doubles,
 
 @compiled
 def read_rows(
-    tables: Tables, slots: Words, rows: Words, rows32: Halves, reals: Doubles, desk: Desk, out: Doubles
+    tables: Tables, frames: Words, rows: Words, rows32: Halves, reals: Doubles, desk: Desk, out: Doubles
 ) -> None:
-    """Put every feature of the rows in `slots`, each at its own now, into `out`, shape (slots, features)."""
-    for i in range(len(slots)):
-        slot = slots[i]
-        read_all(tables, rows[slot, NOW], rows[slot], rows32[slot], reals[slot], desk)
+    """Put every feature of the rows in `frames`, each at its own now, into `out`, shape (frames, features)."""
+    for i in range(len(frames)):
+        frame = frames[i]
+        read_all(tables, rows[frame, NOW], rows[frame], rows32[frame], reals[frame], desk)
         for feature in range(out.shape[1]):
             out[i, feature] = desk.registers[feature]
 

@@ -53,18 +53,21 @@ class Status(IntEnum):
     APPLIED, DUPLICATE, LATE, SUPERSEDED, OVERFLOW, IGNORED = 0, 1, 2, 3, 4, 5
 
 
+FIRED, MORE, AWAY = range(3)
 _APPLIED, _DUPLICATE, _TOO_LATE, _SUPERSEDED, _OVERFLOW, _IGNORED = (int(status) for status in Status)
 
 
 class State(NamedTuple):
     """The rows of a partition: three views of the same words, timers, marks, and how many customers say what.
 
+    A slot is a customer's number, for good; `frames[slot]` is where its row stands in `rows`, -1 while that is on disk.
     `said[rule, code + 1]` counts customers; `clock` is (confirmed event time, candidate's time, candidate's slot).
     """
 
     rows: NDArray[np.int64]
     rows32: NDArray[np.int32]
     reals: NDArray[np.float64]
+    frames: NDArray[np.int32]
     due: Due
     dirty: NDArray[np.bool_]
     changed: NDArray[np.bool_]
@@ -114,7 +117,7 @@ def _room(tables: Tables, out: Out) -> bool:
 @inlined
 def _commit(tables: Tables, state: State, out: Out, slot: int, at: int, cause: int, record: int) -> None:
     """Write the decided tags and segments into the row and note each change."""
-    row, codes, registers = state.rows[slot], out.desk.codes, out.desk.registers
+    row, codes, registers = state.rows[state.frames[slot]], out.desk.codes, out.desk.registers
     if codes[len(tables.rules)] == 0:
         return
     state.changed[slot] = True
@@ -146,7 +149,8 @@ def _look(
 
     With `wakes` the row is brought up to the sources that came back: what waited happens at `at`, which is its now.
     """
-    row, row32, reals, place = state.rows[slot], state.rows32[slot], state.reals[slot], out.desk.stands
+    frame, place = state.frames[slot], out.desk.stands
+    row, row32, reals = state.rows[frame], state.rows32[frame], state.reals[frame]
     span(tables, row, at, place)
     behind = wakes and waited(tables, row, place)
     choose(out.desk.cuts, slot)
@@ -180,7 +184,7 @@ def _sleeps(out: Out, slot: int) -> bool:
 @pasted
 def _wake(tables: Tables, state: State, out: Out, slot: int) -> None:
     """Bring a row up to the sources that came back."""
-    now = state.rows[slot, NOW]
+    now = state.rows[state.frames[slot], NOW]
     if now != MISSING:
         _look(tables, state, out, slot, now, False, _TIME, -1, True)
 
@@ -191,9 +195,11 @@ def _fire_all(tables: Tables, state: State, out: Out, limit: int, most: int) -> 
     while state.due.size[0] > 0:
         slot = state.due.heap[0]
         if state.due.time[slot] > limit:
-            return 0
+            return FIRED
         if fired >= most or not _room(tables, out):
-            return 1
+            return MORE
+        if state.frames[slot] < 0:
+            return AWAY
         fired += 1
         if not _sleeps(out, slot):
             _fire(tables, state, out, slot)
@@ -202,16 +208,16 @@ def _fire_all(tables: Tables, state: State, out: Out, limit: int, most: int) -> 
         _wake(tables, state, out, slot)
         while state.due.time[slot] <= limit:
             if not _room(tables, out):
-                return 1
+                return MORE
             _fire(tables, state, out, slot)
-    return 0
+    return FIRED
 
 
 @pasted
 def _mark(tables: Tables, state: State, slot: int, since: int) -> None:
     """What was said of a customer at `since` or later said so in a row that slept, and is to be said again."""
     for index in range(len(tables.rules)):
-        if state.rows[slot, tables.rules[index].said] >= since:
+        if state.rows[state.frames[slot], tables.rules[index].said] >= since:
             state.changed[slot] = True
 
 
@@ -221,7 +227,7 @@ def _visit(errand: int, tables: Tables, state: State, out: Out, first: int, end:
     if errand == _FIRE:
         return _fire_all(tables, state, out, moment, end)
     for slot in range(first, end):
-        now = state.rows[slot, NOW]
+        now = state.rows[state.frames[slot], NOW]
         if errand != _INDEX and now != MISSING:
             if _room(tables, out) and (errand == _WAKE or _sleeps(out, slot)):
                 _wake(tables, state, out, slot)
@@ -232,7 +238,7 @@ def _visit(errand: int, tables: Tables, state: State, out: Out, first: int, end:
             continue
         if errand == _INDEX:
             for index in range(len(tables.rules)):
-                state.said[index, state.rows[slot, tables.rules[index].said + 1] >> 4] += 1
+                state.said[index, state.rows[state.frames[slot], tables.rules[index].said + 1] >> 4] += 1
         if errand == _RECUT:
             out.desk.cuts.stale[0] = slot + 1
         if now != MISSING:
@@ -243,9 +249,12 @@ def _visit(errand: int, tables: Tables, state: State, out: Out, first: int, end:
     return end
 
 
-def fire_due(tables: Tables, state: State, out: Out, limit: int, most: int) -> bool:
-    """Fire the timers due at or before `limit`, at most `most`; whether some are left."""
-    return bool(_visit(_FIRE, tables, state, out, 0, most, limit))
+def fire_due(tables: Tables, state: State, out: Out, limit: int, most: int) -> int:
+    """Fire the timers due at or before `limit`, at most `most`.
+
+    `FIRED` where none is left, `MORE` where some are, `AWAY` where the next one's row has to be brought in first.
+    """
+    return _visit(_FIRE, tables, state, out, 0, most, limit)
 
 
 def wake(tables: Tables, state: State, out: Out, first: int, end: int, since: int) -> int:
@@ -295,8 +304,8 @@ def _judge(tables: Tables, row: NDArray[np.int64], batch: Batch, i: int) -> int:
 @inlined
 def _take(tables: Tables, state: State, batch: Batch, i: int, skew_ms: int, out: Out) -> bool:
     """Apply record i to its row; False where a sum would overflow (nothing is changed then)."""
-    slot = batch.slot[i]
-    row, row32, place, spans = state.rows[slot], state.rows32[slot], out.desk.stands, out.desk.stands.spans
+    slot, frame = batch.slot[i], state.frames[batch.slot[i]]
+    row, row32, place, spans = state.rows[frame], state.rows32[frame], out.desk.stands, out.desk.stands.spans
     source = tables.sources[batch.source[i]]
     time, now, apart = batch.time[i], row[NOW], place.freeze.on[0] != 0
     fresh = time != MISSING and (now == MISSING or time > now)
@@ -345,8 +354,8 @@ def apply_batch(
     for i in range(start, len(batch.slot)):
         if state.clock[0] >= state.census.stop[0]:
             return i
-        slot = batch.slot[i]
-        row = state.rows[slot]
+        slot, frame = batch.slot[i], state.frames[batch.slot[i]]
+        row = state.rows[frame]
         judged = _judge(tables, row, batch, i)
         verdict.status[i] = judged
         if judged != _APPLIED:
@@ -372,7 +381,7 @@ def apply_batch(
         if tables.sources[batch.source[i]].profile:
             cause = _PROFILE
         at = row[NOW]
-        row32, reals = state.rows32[slot], state.reals[slot]
+        row32, reals = state.rows32[frame], state.reals[frame]
         choose(out.desk.cuts, slot)
         due = decide(tables, at, row, row32, reals, True, True, out.desk)
         if len(tables.quantiles) > 0:

@@ -23,7 +23,7 @@ MISSING: Final = -(2**63)
 NEVER: Final = 2**63 - 1
 RING: Final = 16
 NOW: Final = 0
-FORMAT: Final = 3
+FORMAT: Final = 4
 
 
 class StoreKind(IntEnum):

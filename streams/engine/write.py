@@ -242,13 +242,17 @@ def _put_tags(words: Words, out: Bytes, at: int, row: NDArray[np.int64], sinces:
 
 @compiled
 def write_customers(
-    words: Words, rows: NDArray[np.int64], slots: NDArray[np.int64], sinces: NDArray[np.int64],
-    matrix: NDArray[np.float64], names: Names, reals: Reals, status: Bytes, work: Any, page: Page,
+    words: Words, rows: NDArray[np.int64], frames: NDArray[np.int64], slots: NDArray[np.int64],
+    sinces: NDArray[np.int64], matrix: NDArray[np.float64], names: Names, reals: Reals, status: Bytes, work: Any,
+    page: Page,
 ) -> None:  # fmt: skip
-    """Write all that is said about the customers in `slots`; `matrix` holds their features, `status` is JSON."""
+    """Write all that is said about the customers in `slots`, whose rows are in `frames`.
+
+    `matrix` holds their features, `status` is JSON.
+    """
     out, at = page.text, 0
     for number in range(len(slots)):
-        row, start, end = rows[slots[number]], names.ends[slots[number]], names.ends[slots[number] + 1]
+        row, start, end = rows[frames[number]], names.ends[slots[number]], names.ends[slots[number] + 1]
         now = row[0]
         if now == MISSING:
             page.ends[number + 1] = at

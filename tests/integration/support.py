@@ -113,10 +113,14 @@ class Bench(msgspec.Struct, frozen=True):
         finally:
             await producer.stop()
 
-    async def read(self, topic: str) -> list[Any]:
-        """Every record of a topic, in order within each partition."""
+    async def read(self, topic: str, *, committed: bool = False) -> list[Any]:
+        """Every record of a topic, in order within each partition; `committed` leaves out what no transaction did."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.address, auto_offset_reset="earliest", fetch_max_wait_ms=20, enable_auto_commit=False
+            bootstrap_servers=self.address,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=20,
+            enable_auto_commit=False,
+            isolation_level="read_committed" if committed else "read_uncommitted",
         )
         await consumer.start()
         try:
@@ -132,15 +136,23 @@ class Bench(msgspec.Struct, frozen=True):
         finally:
             await consumer.stop()
 
+    def topic_names(self) -> list[str]:
+        """The names of all topics of the broker."""
+        with Admin(self.address) as admin:
+            return admin.names()
+
     def _partitions(self, topic: str) -> int:
         with Admin(self.address) as admin:
             return admin.describe([topic])[topic].partitions
 
-    async def changes(self) -> list[Change]:
-        """Every change on the topics."""
-        tags = [msgspec.json.decode(r.value, type=TagChange) for r in await self.read(self.topic(Role.TAG_CHANGES))]
-        segments = await self.read(self.topic(Role.SEGMENT_CHANGES))
-        return [*tags, *(msgspec.json.decode(r.value, type=SegmentChange) for r in segments)]
+    async def changes(self, *, committed: bool = False) -> list[Change]:
+        """Every change on the topics; `committed` as of `read`."""
+        tags = await self.read(self.topic(Role.TAG_CHANGES), committed=committed)
+        segments = await self.read(self.topic(Role.SEGMENT_CHANGES), committed=committed)
+        return [
+            *(msgspec.json.decode(r.value, type=TagChange) for r in tags),
+            *(msgspec.json.decode(r.value, type=SegmentChange) for r in segments),
+        ]
 
     async def some_changes(self, number: int) -> None:
         """Wait until the topics hold so many different changes."""
@@ -159,6 +171,19 @@ async def until(condition: Callable[[], bool], within_s: float = WITHIN_S) -> No
     async with asyncio.timeout(within_s):
         while not condition():
             await asyncio.sleep(POLL_S)
+
+
+def handled(worker: Worker) -> int:
+    """How many records went through the worker, into state or aside.
+
+    Raises
+    ------
+    Failed
+        It stopped by itself.
+    """
+    worker.check()
+    counters = worker.counters
+    return counters.events + counters.duplicates + counters.superseded + counters.late + counters.dead.total()
 
 
 def partition_of(key: bytes, partitions: int) -> int:

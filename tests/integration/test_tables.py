@@ -12,7 +12,7 @@ import pytest
 from schemas.topics import Role
 from streams.cluster import Cluster, StateRefused, prepare
 from streams.emit import Writer, producer
-from streams.store import LABELS, LEARNED, MARKER, ROW, SIDES, TRIGGERS, Entry, Marker, Rows
+from streams.store import LABELS, LEARNED, MARKER, ROW, SIDES, STATE_FORMAT, TRIGGERS, Entry, Marker, Rows
 from streams.tables import Recovered, Tables
 from tests.integration.support import Bench
 
@@ -30,17 +30,19 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def opened(bench: Bench, worker: str = "one", *, rebuild: bool = False) -> AsyncIterator[Opened]:
+async def opened(
+    bench: Bench, worker: str = "one", *, rebuild: bool = False, whole: bool = False
+) -> AsyncIterator[Opened]:
     """Tables of a worker, closed in the end."""
     settings = bench.settings(partitions=2, worker=worker)
     cluster = await prepare(settings, bench.catalogue(), FINGERPRINT, rebuild=rebuild, file="shop.yaml")
     sender = producer(cluster.address, idempotent=not cluster.embedded)
     await sender.start()
-    tables = Tables(cluster, sender, "shop.yaml")
+    tables = Tables(cluster, sender, "shop.yaml", whole=whole)
     try:
         yield Opened(tables, cluster, Writer(sender, cluster.named(Role.CHANGELOG), 0))
     finally:
-        tables.close()
+        await tables.stop()
         await sender.stop()
 
 
@@ -211,6 +213,19 @@ async def test_p6_state_over_another_number_of_partitions_is_refused(bench: Benc
         await one.tables.flush(0, rows(ann="1"), msgspec.structs.replace(marker(one.cluster, 10), partitions=3))
     async with opened(bench) as one:
         with pytest.raises(StateRefused, match=r"kept over 3 partitions, the topics have 2 now"):
+            await one.tables.recover([0])
+
+
+@pytest.mark.parametrize("disk", ["kept", "lost"])
+async def test_p6_state_of_a_newer_format_is_refused_and_not_touched(bench: Bench, disk: str) -> None:
+    async with opened(bench) as one:
+        await one.tables.recover([0])
+        newer = msgspec.structs.replace(marker(one.cluster, 10), format=STATE_FORMAT + 1)
+        await one.tables.flush(0, rows(ann="1"), newer)
+    if disk == "lost":
+        shutil.rmtree(bench.directory / "one")
+    async with opened(bench) as one:
+        with pytest.raises(StateRefused, match=r"written by a newer livetags \(state format 2.*--rebuild"):
             await one.tables.recover([0])
 
 

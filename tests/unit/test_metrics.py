@@ -18,6 +18,7 @@ from streams.ages import Ages
 from streams.counters import Counters, Decision, Model, Outcome, Outreach
 from streams.metrics import METRICS, Declared, Kind, Reading, WorkerMetrics, documented
 from streams.output import Fate, Met
+from streams.residence import Reads
 from tests.browser.fake_fresh import AT, SOURCES, TAGS_FRESH, WORKERS
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +36,8 @@ def busy() -> Counters:
     counters.reached("pay", 20, NOW)
     counters.lag("pay", 3, 12, False)
     counters.stands("pay", 3, NOW, NOW - 60_000, 20, NOW)
-    counters.holds(3, 200, 150)
+    counters.holds(3, 200, 150, 120, 480_000)
+    counters.cold = Reads(4, 90, 70)
     counters.flushed(0.02, 40, 8_000)
     counters.flushed(99.0, 2, 400)
     counters.published(np.array([0, 0]), np.array([NOW - 200, NOW - 40]), NOW)
@@ -108,6 +110,11 @@ def test_a_worker_that_has_done_nothing_can_be_scraped() -> None:
         ("flushed_bytes_total", {}, 8_400),
         ("customers", {"partition": "3"}, 200),
         ("timers", {"partition": "3"}, 150),
+        ("memory_rows", {"partition": "3"}, 120),
+        ("memory_rows_bytes", {"partition": "3"}, 480_000),
+        ("cold_reads_total", {}, 4),
+        ("cold_rows_total", {}, 90),
+        ("evicted_rows_total", {}, 70),
         ("source_watermark_timestamp_seconds", {"source": "pay", "partition": "3"}, NOW / 1000 - 60),
         ("source_newest_event_timestamp_seconds", {"source": "pay", "partition": "3"}, NOW / 1000),
         ("source_lag_records", {"source": "pay", "partition": "3"}, 12),

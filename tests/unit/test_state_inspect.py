@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from streams.cli import main
 from streams.cluster import STAMP, Stamp
 from streams.holdings import GroupHeld, PartitionHeld
-from streams.store import LABELS, LEARNED, ROW, TRIGGERS, Entry, Marker, Store
+from streams.store import LABELS, LEARNED, ROW, STATE_FORMAT, TRIGGERS, Entry, Marker, Store
 
 STAMPED = Stamp("cluster-1", "livetags-shop-changelog-1-01234567", "0123456789abcdef")
 MARKER = Marker(
@@ -162,6 +162,15 @@ def test_a_marker_that_cannot_be_read_is_damage_too(data_dir: Path) -> None:
     (group,) = told(data_dir)
     assert group.partitions[0] == PartitionHeld(0, group.partitions[0].bytes, group.partitions[0].trouble)
     assert group.partitions[0].trouble.startswith(f"{path} can't be read (")
+
+
+def test_state_of_a_newer_livetags_is_named_and_not_called_damaged(data_dir: Path) -> None:
+    newer = msgspec.structs.replace(MARKER, format=STATE_FORMAT + 1)
+    write(data_dir / "livetags-shop" / STAMPED.changelog / "10", [], newer, 5)
+    asked = ask(data_dir)
+    assert asked.exit_code == 1
+    assert f"was written by a newer livetags (state format {STATE_FORMAT + 1}" in asked.stdout
+    assert "remove it" not in asked.stdout
 
 
 def test_a_stamp_that_cannot_be_read_is_named_with_what_to_do(data_dir: Path) -> None:
