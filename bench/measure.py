@@ -78,8 +78,17 @@ def moment() -> Moment:
 
 def peak_mb() -> float:
     """The process's largest resident memory so far, in MB."""
+    return _status_mb("VmHWM:")
+
+
+def resident_mb() -> float:
+    """The process's resident memory now, in MB."""
+    return _status_mb("VmRSS:")
+
+
+def _status_mb(word: str) -> float:
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(word):
             return int(line.split()[1]) / 1000
     return 0.0
 

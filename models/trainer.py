@@ -123,10 +123,10 @@ class Trainer:
         made: list[ModelSnapshot] = []
         for example in examples:
             if isinstance(example, Question):
-                self._pass_to(example.at)
+                self._pass_to(example.reached)
                 self._ask(example)
             else:
-                self._pass_to(example.known_at)
+                self._pass_to(example.reached)
                 self._hear(example)
             if self._is_due():
                 made.append(self._snapshot())

@@ -246,6 +246,13 @@ class Label(msgspec.Struct, frozen=True):
         return self.within_ms + self.arrives_within_ms
 
 
+class Occasion(msgspec.Struct, frozen=True):
+    """The records of a source, true to `where`, after which a model is asked."""
+
+    source: str
+    where: Expr | None = None
+
+
 class Cross(msgspec.Struct, frozen=True):
     """Two features of a target whose product its second model takes in; one crossed with itself is squared."""
 
@@ -281,6 +288,8 @@ class Target(msgspec.Struct, frozen=True):
         The share of positive answers to expect before any is known, above 0 and below 1.
     crosses
         What its second model takes in besides the features.
+    example_on
+        After which records it is asked; None: after any event.
     """
 
     name: str
@@ -292,6 +301,7 @@ class Target(msgspec.Struct, frozen=True):
     prior: float = 0.02
     crosses: tuple[Cross, ...] = ()
     promotion: Promotion = Promotion()
+    example_on: Occasion | None = None
 
 
 class Crossing(StrEnum):

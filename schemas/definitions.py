@@ -43,6 +43,7 @@ def definition(catalogue: Catalogue, target: Target) -> str:
     features = _rests_on(catalogue, target)
     label = target.label
     named = {source for feature in features for source in feature.sources} | {*label.absent, label.source}
+    named |= {target.example_on.source} if target.example_on is not None else set()
     meaning = _Meaning(
         target=msgspec.structs.replace(target, title={}, refresh_ms=0, prior=0.0, crosses=(), promotion=Promotion()),
         features=tuple(msgspec.structs.replace(feature, title={}) for feature in features),

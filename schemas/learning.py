@@ -9,7 +9,7 @@ import msgspec
 # None of these can be part of a circle, so the garbage collector need not look at them (`gc=False`).
 
 
-class Question(msgspec.Struct, frozen=True, gc=False, tag="question", tag_field="kind"):
+class Question(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="question", tag_field="kind"):
     """A customer's features at a moment, for a model to say what comes.
 
     Attributes
@@ -19,6 +19,9 @@ class Question(msgspec.Struct, frozen=True, gc=False, tag="question", tag_field=
     features
         The target's features in its order, as the engine computes them: money in minor units, durations in ms,
         booleans 0 and 1; None is missing.
+    held_at
+        Since when (UTC ms) a source of the target's outcomes stands still, None where none does. What is missing of the
+        answers by then is known only when it flows again: a trainer's time stands still as well.
     """
 
     id: str
@@ -26,12 +29,19 @@ class Question(msgspec.Struct, frozen=True, gc=False, tag="question", tag_field=
     target: str
     at: int
     features: list[float | None]
+    held_at: int | None = None
+
+    @property
+    def reached(self) -> int:
+        """To which moment it moves a trainer's time, UTC ms."""
+        return self.at if self.held_at is None else min(self.at, self.held_at)
 
 
-class Answer(msgspec.Struct, frozen=True, gc=False, tag="answer", tag_field="kind"):
+class Answer(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="answer", tag_field="kind"):
     """What came after a question: whether the outcome did, and when (UTC ms) that was known.
 
-    It is told as soon as it is known; a trainer learns from it when the time of its question (`at`) is over.
+    It is told as soon as it is known; a trainer learns from it when the time of its question (`at`) is over. `held_at`
+    is as of a `Question`.
     """
 
     id: str
@@ -40,6 +50,12 @@ class Answer(msgspec.Struct, frozen=True, gc=False, tag="answer", tag_field="kin
     at: int
     label: bool
     known_at: int
+    held_at: int | None = None
+
+    @property
+    def reached(self) -> int:
+        """To which moment it moves a trainer's time, UTC ms."""
+        return self.known_at if self.held_at is None else min(self.known_at, self.held_at)
 
 
 Example = Question | Answer

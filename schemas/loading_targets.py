@@ -6,14 +6,18 @@ from itertools import combinations_with_replacement
 from typing import Final
 
 from schemas import rules
-from schemas.catalogue import Cross, Feature, Label, Promotion, Target, Unit
+from schemas.catalogue import Cross, Feature, Label, Occasion, Promotion, Source, Target, Unit
 from schemas.document import Map
 from schemas.durations import DAY
 from schemas.loading_features import Features, Sources
 from schemas.problems import listing, nearest
+from schemas.rules import Expr
 from schemas.typing import called, check_condition
 
-TARGET: Final = ("title", "label", "features", "example_every", "refresh", "prior", "about", "crosses", "promotion")
+TARGET: Final = (
+    "title", "label", "features", "example_every", "example_on", "refresh", "prior", "about", "crosses", "promotion",
+)  # fmt: skip
+OCCASION: Final = ("source", "where")
 LABEL: Final = ("source", "where", "within", "arrives_within", "absent")
 LEARNABLE: Final = (Unit.MONEY, Unit.COUNT, Unit.RATIO, Unit.DURATION, Unit.BOOLEAN)
 PROMOTION: Final = ("evidence", "automatic")
@@ -35,9 +39,11 @@ def load_targets(top: Map, sources: Sources, features: Features, exponent: int) 
         crosses = _crosses(node, words) if "crosses" in node else default_crosses(words)
         below = node.map("promotion") if "promotion" in node else None
         promotion = _promotion(below) if below is not None else Promotion()
+        below = node.map("example_on") if "example_on" in node else None
+        on = _occasion(below, sources, exponent) if below is not None else None
         if label is not None:
             titles = node.titles("title", name)
-            targets.append(Target(name, titles, label, words, every, refresh, prior, crosses, promotion))
+            targets.append(Target(name, titles, label, words, every, refresh, prior, crosses, promotion, on))
     return tuple(targets)
 
 
@@ -112,10 +118,30 @@ def _label(node: Map, sources: Sources, exponent: int) -> Label | None:
         node.problem("source", "an outcome comes from one source", "one source")
     if "where" in node and "absent" in node:
         node.problem("where", "the absence of records has no 'where'", "no 'where'", of_key=True)
-    where = None
-    if "where" in node and source is not None:
-        scope = sources.scope(source, exponent)
-        where = node.rule("where", lambda text: check_condition(rules.parse(text), scope))
+    where = _where(node, source, sources, exponent)
     if within is None or not (absent or source):
         return None
     return Label(within, source.name if source else None, where, arrives_within_ms, absent)
+
+
+def _occasion(node: Map, sources: Sources, exponent: int) -> Occasion | None:
+    """After which records to ask; None where that is not said well, which is noted."""
+    node.only(OCCASION, "an occasion")
+    if not node.require("source", "the source whose records are the occasion"):
+        return None
+    named = node.known_words(
+        "source", [source.name for source in sources.good if not source.profile], "source of events"
+    )
+    if len(named) > 1:
+        node.problem("source", "an occasion is a record of one source", "one source")
+    source = sources.get(named[0]) if len(named) == 1 else None
+    where = _where(node, source, sources, exponent)
+    return None if source is None else Occasion(source.name, where)
+
+
+def _where(node: Map, source: Source | None, sources: Sources, exponent: int) -> Expr | None:
+    """The condition on a source's records, where there is one and it is sound."""
+    if "where" not in node or source is None:
+        return None
+    scope = sources.scope(source, exponent)
+    return node.rule("where", lambda text: check_condition(rules.parse(text), scope))

@@ -36,7 +36,7 @@ from streams.heads import Heads
 from streams.heartbeat import Heartbeat
 from streams.lane import Batch, Lane, Place, Tuning, quiet
 from streams.measures import FIRST_PARTITION, Measures
-from streams.model_follower import Model, Models
+from streams.model_follower import Model, Models, Reports
 from streams.processor import Partition
 from streams.rekey import Rekeyer
 from streams.silence import Silence
@@ -86,6 +86,7 @@ class Worker:
         self.counters = Counters([source.name for source in catalogue.sources], settings.recent, ages)
         self.heartbeat: Heartbeat | None = None
         self._models = Models(catalogue, settings.group(catalogue.name))
+        self.reports = Reports(catalogue, settings.group(catalogue.name))
         self.silence = Silence(catalogue, settings.group(catalogue.name))
         self.clock = clock
         self._cuts = Measures(catalogue, settings.group(catalogue.name), settings.clock is Clock.WALL)
@@ -185,6 +186,7 @@ class Worker:
         self.heartbeat = Heartbeat(self, control, self.clock)
         control.follow(self.heartbeat.statuses.on_record)
         control.follow(self._models.on_record)
+        control.follow(self.reports.on_record)
         self._models.follow(self._adopt)
         if self.settings.clock is Clock.WALL:  # the event clock knows no silence
             self.silence.follow(control, self._tasks)

@@ -5,50 +5,54 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from models.labels import Labels
-from schemas.learning import Answer, Example, Question, question_id
+from schemas.catalogue import Target
+from schemas.learning import Question, question_id
 from streams.arena import Arena
 from streams.engine.plan import Plan
 from streams.engine.scoring import QUESTION, Notes
+from streams.output import Fate, Met, Output
+from streams.standstill import Standstill
 
 
 class Asker:
     """One partition's questions and labels."""
 
-    def __init__(self, plan: Plan, arena: Arena) -> None:
-        targets = plan.catalogue.targets
-        self._names = [target.name for target in targets]
-        self._inputs = [len(target.features) for target in targets]
-        self._arena = arena
-        self._labels = Labels(targets)
+    def __init__(self, plan: Plan, arena: Arena, still: Standstill) -> None:
+        self._targets = plan.catalogue.targets
+        self._sources = [_outcomes_from(target) for target in self._targets]
+        self._arena, self._still = arena, still
+        self._labels = Labels(self._targets)
 
     def __len__(self) -> int:
         """How many questions are open."""
         return len(self._labels)
 
-    def drain(self, notes: Notes) -> list[Example]:
-        """The examples that the notes make, in their order; the notes are emptied."""
-        found: list[Example] = []
+    def drain(self, notes: Notes, output: Output) -> None:
+        """Put the examples that the notes make into an output, in their order; the notes are emptied."""
         count = int(notes.used[0])
         if not count:
-            return found
-        labels, customers, names = self._labels, self._arena.customers, self._names
-        values = notes.values[: int(notes.used[1])].tolist()
+            return
+        labels, customers, targets, found = self._labels, self._arena.customers, self._targets, output.examples
+        values, held = notes.values[: int(notes.used[1])].tolist(), self._held()
         for kind, slot, target, time, known, watermark, first in notes.notes[:count].tolist():
             customer = customers[slot]
+            since = held[target] if held else None
             if kind == QUESTION:
                 labels.ask(target, customer, time)
-                name, last = names[target], first + self._inputs[target]
-                found.append(Question(question_id(customer, name, time), customer, name, time, values[first:last]))
+                name, last = targets[target].name, first + len(targets[target].features)
+                asked = question_id(customer, name, time)
+                found.append(Question(asked, customer, name, time, values[first:last], since))
                 continue
             # A deadline that the watermark had reached before the record came is over, however records were batched.
-            found += labels.advance(watermark)
-            found += labels.happened(target, customer, time, known)
+            found += labels.advance(watermark, held)
+            answers = labels.happened(target, customer, time, known, since)
+            found += answers
+            self._meet(output, target, bool(answers), watermark > time + targets[target].label.arrives_within_ms)
         notes.used[:] = 0
-        return found
 
-    def advance(self, watermark: int) -> list[Answer]:
-        """The answers of the questions whose time is over."""
-        return self._labels.advance(watermark)
+    def advance(self, watermark: int, output: Output) -> None:
+        """Put the answers of the questions whose time is over into an output."""
+        output.examples += self._labels.advance(watermark, self._held())
 
     def take_entries(self) -> list[tuple[bytes, bytes | None]]:
         """What changed since the last call, for the partition's table."""
@@ -57,3 +61,22 @@ class Asker:
     def load(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
         """Go on from the table."""
         self._labels.load(entries)
+
+    def _held(self) -> list[int | None]:
+        """For each target since when a source of its outcomes stands still (P5); empty where none does for any."""
+        since = self._still.since
+        if not since:
+            return []
+        return [min((since[name] for name in names if name in since), default=None) for names in self._sources]
+
+    def _meet(self, output: Output, index: int, answered: bool, late: bool) -> None:
+        """Count an outcome; a record that ends an absence is none."""
+        target = self._targets[index]
+        if not target.label.absent:
+            fate = Fate.ANSWERED if answered else Fate.LATE if late else Fate.SPARE
+            output.outcomes[Met(target.name, fate)] += 1
+
+
+def _outcomes_from(target: Target) -> tuple[str, ...]:
+    label = target.label
+    return label.absent or ((label.source,) if label.source is not None else ())

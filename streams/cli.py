@@ -14,6 +14,7 @@ COMMANDS: Final = (
     "explain",
     "feed",
     "freshness",
+    "models",
     "replay",
     "state",
     "topics",

@@ -15,7 +15,7 @@ from schemas.outreach import OutreachRequest, TriggerDecision, Verdict, Why
 from schemas.records import Change
 from streams.ages import Ages
 from streams.histogram import Histogram
-from streams.output import Output
+from streams.output import Met, Output
 from streams.recovering import Recovery
 from streams.residence import Reads
 from streams.written import Changes
@@ -136,7 +136,7 @@ class Counters:
         How far the recovery of its partitions is.
     standbys
         By partition that it stands by for, offsets of the changelog that are not taken in; None before that is known.
-    decisions, outreach, questions, answers, models
+    decisions, outreach, questions, answers, outcomes, models
         What triggers and learning did; each stays empty in a worker without them. `questions` is by target.
     """
 
@@ -170,6 +170,7 @@ class Counters:
         self.outreach: Counter[Outreach] = Counter()
         self.questions: Counter[str] = Counter()
         self.answers: Counter[Outcome] = Counter()
+        self.outcomes: Counter[Met] = Counter()
         self.models: dict[str, Model] = {}
 
     def take(self, output: Output) -> None:
@@ -179,6 +180,7 @@ class Counters:
         self.superseded += output.superseded
         self.late += len(output.late)
         self._learned(output.examples)
+        self.outcomes.update(output.outcomes)
         self.dead.update(letter.reason for letter in output.dead)
         for changes in output.written:
             self.changes.update(changes.by_cause())

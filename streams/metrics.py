@@ -300,6 +300,11 @@ METRICS: Final[tuple[Declared, ...]] = (
         ),
     ),
     Declared(
+        "outcomes", COUNTER, "",
+        "Outcomes of customers asked about: they answered, came too late to, or were to spare.", ("target", "fate"),
+        lambda r: (Sample((one.target, one.fate), number) for one, number in r.counters.outcomes.items()),
+    ),
+    Declared(
         "model_version", GAUGE, "", "Version of the model that scores.", ("target",),
         lambda r: _known((target, float(one.version)) for target, one in r.counters.models.items()),
     ),

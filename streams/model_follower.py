@@ -9,10 +9,42 @@ import msgspec
 
 from schemas.catalogue import Catalogue, Cross, Target
 from schemas.learning import ModelSnapshot, model_key
+from schemas.model_reports import ModelReport, report_key
 from streams.engine.plan import Plan
 from streams.engine.tables import Models as Folded
 
 log = logging.getLogger("livetags")
+
+
+class Reports:
+    """What trainers last said of a catalogue's models, as it comes on the control topic."""
+
+    def __init__(self, catalogue: Catalogue, group: str) -> None:
+        self._targets = {report_key(group, target.name): target.name for target in catalogue.targets}
+        self._held: dict[str, ModelReport] = {}
+
+    def on_record(self, key: str, value: bytes | None, _offset: int = 0) -> None:
+        """Take a record of the control topic; one that is no report of this catalogue is left out."""
+        target = self._targets.get(key)
+        if target is None:
+            return
+        report = None if value is None else read_report(value)
+        if report is None:
+            self._held.pop(target, None)
+        else:
+            self._held[target] = report
+
+    def held(self) -> dict[str, ModelReport]:
+        """The newest report of each target, by its name, in the catalogue's order."""
+        return {name: self._held[name] for name in self._targets.values() if name in self._held}
+
+
+def read_report(value: bytes) -> ModelReport | None:
+    """The report; None where it is of another version of livetags."""
+    try:
+        return msgspec.json.decode(value, type=ModelReport)
+    except msgspec.MsgspecError:
+        return None
 
 
 class Model(msgspec.Struct, frozen=True):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from enum import StrEnum
+
 import msgspec
 
 from schemas.learning import Example
@@ -9,6 +12,21 @@ from schemas.lifetime import Sample
 from schemas.population import Population
 from schemas.records import Change, DeadLetter, LateEvent
 from streams.written import Changes
+
+
+class Fate(StrEnum):
+    """What became of an outcome of a customer who had been asked about."""
+
+    ANSWERED = "answered"  # it answered a question, or several
+    LATE = "late"  # it answered none, and came when `arrives_within` was over: time had answered
+    SPARE = "spare"  # it answered none though it came in time: another had, or nobody had asked for long
+
+
+class Met(msgspec.Struct, frozen=True):
+    """A kind of outcomes, to be counted. A target that waits for an absence has none."""
+
+    target: str
+    fate: Fate
 
 
 class Output(msgspec.Struct):
@@ -23,6 +41,7 @@ class Output(msgspec.Struct):
     duplicates: int = 0
     superseded: int = 0
     more: bool = False
+    outcomes: Counter[Met] = msgspec.field(default_factory=Counter)
 
     @classmethod
     def empty(cls) -> Output:
@@ -39,6 +58,7 @@ class Output(msgspec.Struct):
         self.applied += other.applied
         self.duplicates += other.duplicates
         self.superseded += other.superseded
+        self.outcomes.update(other.outcomes)
         self.more = other.more
 
     def changes(self) -> list[Change]:

@@ -60,7 +60,7 @@ class Partition(Lookups):
         # A record without an id is named by its hash, which says so itself.
         self._prefixes = [f"{source.name}:" if source.id else source.name for source in catalogue.sources]
         self._intake = Intake(plan, partition, partitions, keyed, self.arena.slots)
-        self.asker = Asker(plan, self.arena)
+        self.asker = Asker(plan, self.arena, self._still)
         self._merge = Merge(len(catalogue.sources))
         self._positions: dict[str, int] = {}
         self._pushed: dict[int, int] = {}
@@ -212,7 +212,7 @@ class Partition(Lookups):
         changes = self.sayer.drain(self._out, anchors)
         if changes is not None:
             output.written.append(changes)
-        output.examples += self.asker.drain(self._out.notes)
+        self.asker.drain(self._out.notes, output)
 
     def _fire(self, limit: int, output: Output, anchors: Anchoring, most: int | None = None) -> None:
         """Let everything happen that is due at or before `limit`, or the first `most` of it."""
@@ -228,7 +228,7 @@ class Partition(Lookups):
         later = self._due_ms if self._due_ms > limit else MISSING
         self._due_ms = later if found == kernel.FIRED else limit
         self._take_stock()
-        output.examples += self.asker.advance(limit)
+        self.asker.advance(limit, output)
 
     @property
     def overdue(self) -> bool:

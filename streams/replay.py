@@ -47,9 +47,11 @@ class Replay:
     In one partition cut-points of quantile tags are made at each refresh in event time, and are in force from there on.
     """
 
-    def __init__(self, plan: Plan, partitions: int = 1) -> None:
+    def __init__(self, plan: Plan, partitions: int = 1, part: Partition | None = None) -> None:
+        """`part` is the one partition, where it is not to be a plain one."""
         self.plan = plan
-        self.parts = [Partition(plan, number, partitions, keyed=False) for number in range(partitions)]
+        plain = (Partition(plan, number, partitions, keyed=False) for number in range(partitions))
+        self.parts = list(plain) if part is None else [part]
         self.merger = Makers(plan.catalogue)
         if partitions == 1:  # several are cut where the merger of a cluster does it: on its control topic
             self.parts[0].merger = self._merge

@@ -24,7 +24,7 @@ from streams.heartbeat import member_name, partitions_of, status_of
 from streams.metrics import Exposed, Reading, WorkerMetrics
 from streams.output import Overview
 from streams.recovering import RecoveryStatus
-from streams.web.view import FeatureView, SegmentView, SourceView, State, Summary, TagView
+from streams.web.view import FeatureView, SegmentView, SourceView, State, Summary, TagView, TargetView
 
 OVERVIEW_AGE_S = 0.5
 WINDOW_S = 3.0
@@ -100,6 +100,11 @@ class WorkerView:
     def metrics(self, accept: str) -> Exposed:
         """The worker's metrics for Prometheus, in a format that the `Accept` header allows."""
         return self._metrics.exposed(accept)
+
+    def models(self) -> list[TargetView]:
+        """Every target that a trainer has told of, in the catalogue's order."""
+        told = self._worker.reports.held()
+        return [TargetView(one.title, told[one.name]) for one in self._worker.catalogue.targets if one.name in told]
 
     def features(self) -> list[FeatureView]:
         """Every feature, in the catalogue's order."""

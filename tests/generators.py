@@ -334,6 +334,9 @@ def targets_of(draw: Random, shapes: list[Shape]) -> dict[str, Any]:
             "features": draw.sample(fitting, draw.randint(1, min(3, len(fitting)))),
             "example_every": draw.choice(("1h", "1d", "7d")),
         }
+        if draw.random() < 0.4:
+            occasions: tuple[dict[str, str], ...] = ({"source": "look"}, {"source": "pay", "where": "way == 'in'"})
+            targets[name]["example_on"] = draw.choice(occasions)
     return targets
 
 

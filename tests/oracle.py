@@ -191,15 +191,15 @@ class Oracle:
         cause = Cause.PROFILE if profile else Cause.LATE if late else Cause.EVENT
         names = self.say(row, row.now or 0, cause, fact.anchor)
         if cause is Cause.EVENT:
-            self.ask(row, row.now or 0, names)
+            self.ask(row, fact, row.now or 0, names)
         if fact.time is not None:
             self.watermark.see(fact)
 
-    def ask(self, row: Row, at: int, names: Mapping[str, Value]) -> None:
-        """Ask what a model will be asked: about a customer at most every `example_every`."""
+    def ask(self, row: Row, fact: Fact, at: int, names: Mapping[str, Value]) -> None:
+        """Ask what a model will be asked: about a customer at most every `example_every`, after an `example_on`."""
         for target in self.catalogue.targets:
             last = row.asked.get(target.name)
-            if last is None or at - last >= target.example_every_ms:
+            if (last is None or at - last >= target.example_every_ms) and target.name in fact.asks:
                 row.asked[target.name] = at
                 identity = question_id(row.customer, target.name, at)
                 self.questions.append(Question(identity, row.customer, target.name, at, asked(target, names)))

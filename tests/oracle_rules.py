@@ -19,7 +19,7 @@ import msgspec
 import xxhash
 
 from schemas import rules
-from schemas.catalogue import Aggregation, Catalogue, Feature, Field, FieldKind, Source, Unit
+from schemas.catalogue import Aggregation, Catalogue, Feature, Field, FieldKind, Source, Target, Unit
 from schemas.durations import Window
 from schemas.records import Value
 from schemas.rules import Expr, Op
@@ -42,7 +42,8 @@ class Fact(msgspec.Struct, frozen=True):
     """A record read. `time` is None in a removal that names none; `fields` is None in every removal.
 
     `fields` are exact: money in minor units, a number with n decimals as that many 10**-n, times in ms. `features`
-    are those that the record is about: of its source, and true to their `where`.
+    are those that the record is about: of its source, and true to their `where`; `asks` are the targets whose
+    questions may follow it.
     """
 
     source: str
@@ -52,6 +53,7 @@ class Fact(msgspec.Struct, frozen=True):
     fields: dict[str, Value] | None
     raw: bytes
     features: frozenset[str] = frozenset()
+    asks: frozenset[str] = frozenset()
 
     @property
     def tie(self) -> int:
@@ -99,20 +101,31 @@ def read(catalogue: Catalogue, record: Record) -> Fact:
     if bare:
         return Fact(source.name, customer, time, identity, None, record.value)
     fields = {field.name: _field(field, data, catalogue) for field in source.fields}
-    about = frozenset(feature.name for feature in catalogue.features if _is_about(feature, source, fields))
-    return Fact(source.name, customer, time, identity, fields, record.value, about)
+    about = frozenset(
+        feature.name
+        for feature in catalogue.features
+        if source.name in feature.sources and _fits(feature.where, source, fields)
+    )
+    asks = frozenset(target.name for target in catalogue.targets if _asks(target, source, fields))
+    return Fact(source.name, customer, time, identity, fields, record.value, about, asks)
 
 
-def _is_about(feature: Feature, source: Source, fields: dict[str, Value]) -> bool:
-    """Whether a feature counts a record of the source with these fields."""
-    if source.name not in feature.sources or feature.where is None:
-        return source.name in feature.sources
+def _asks(target: Target, source: Source, fields: dict[str, Value]) -> bool:
+    """Whether a record of the source with these fields is one after which the target asks."""
+    on = target.example_on
+    return on is None or (on.source == source.name and _fits(on.where, source, fields))
+
+
+def _fits(where: Expr | None, source: Source, fields: dict[str, Value]) -> bool:
+    """Whether a record of the source with these fields is true to a condition."""
+    if where is None:
+        return True
     names = dict(fields)
     for field in source.fields:
         value = fields[field.name]
         if field.decimals is not None and isinstance(value, int):
             names[field.name] = float(value) / 10**field.decimals
-    return bool(evaluate(feature.where, names))
+    return bool(evaluate(where, names))
 
 
 def _refuse(constant: str) -> Any:

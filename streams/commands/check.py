@@ -277,6 +277,7 @@ def _targets(catalogue: Catalogue) -> Table:
     table = _table("Targets", "name", "outcome", "asked", "features", "second model")
     for target in catalogue.targets:
         every = f"every {format_duration(target.example_every_ms)}"
+        every += f", after a record of {target.example_on.source}" if target.example_on else ""
         table.add_row(*map(Text, (target.name, _outcome(target), every, ", ".join(target.features), _second(target))))
     return table
 

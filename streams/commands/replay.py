@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zoneinfo
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -19,15 +19,29 @@ from schemas.values import parse_iso
 from streams.compiled import keep_compiled
 
 if TYPE_CHECKING:
+    from streams.engine.plan import Plan
     from streams.output import Output
     from streams.replay import Record, Replay
+    from streams.replay_learning import Pupil, Teacher
 
 BATCH = 8_192
 OUTPUTS = ("tag-changes", "segment-changes", "customer-tags", "dead-letters", "late-events")
 
 
+class LearningCounts(msgspec.Struct):
+    """What a target was asked and answered in a replay that learns, and the version of the model in force (0: none)."""
+
+    questions: int = 0
+    answers: int = 0
+    positives: int = 0
+    version: int = 0
+
+
 class Summary(msgspec.Struct):
-    """What a replay did, as `summary.json` holds it; the last two tell `explain` which catalogue it was."""
+    """What a replay did, as `summary.json` holds it; the last two tell `explain` which catalogue it was.
+
+    `outcomes` say for each target what became of them.
+    """
 
     catalogue: str
     catalogue_version: int
@@ -43,6 +57,8 @@ class Summary(msgspec.Struct):
     causes: dict[str, int]
     segments: dict[str, int]
     seconds: float
+    outcomes: dict[str, dict[str, int]] = {}
+    learned: dict[str, LearningCounts] = {}
     catalogue_file: str = ""
     fingerprint: str = ""
 
@@ -54,6 +70,7 @@ class _Writer:
         directory.mkdir(parents=True, exist_ok=True)
         self.files: dict[str, IO[bytes]] = {name: (directory / f"{name}.ndjson").open("wb") for name in OUTPUTS}
         self.counts: dict[str, Counter[str]] = {name: Counter() for name in ("tags", "segments", "causes", "dead")}
+        self.outcomes: dict[str, Counter[str]] = defaultdict(Counter)
         self.totals: Counter[str] = Counter()
         self._encode = msgspec.json.Encoder().encode_lines
 
@@ -68,6 +85,8 @@ class _Writer:
             self.files["dead-letters"].write(self._encode(output.dead))
             self.files["late-events"].write(self._encode(output.late))
             self.counts["dead"].update(letter.reason for letter in output.dead)
+            for met, count in output.outcomes.items():
+                self.outcomes[met.target][met.fate] += count
             self.totals.update(
                 applied=output.applied,
                 duplicates=output.duplicates,
@@ -94,6 +113,7 @@ class _Writer:
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where the output goes.")
 @click.option("--until", metavar="TIME", help="At the end let time pass to this moment (ISO 8601).")
 @click.option("--stalls", is_flag=True, help="Let sources stall as `stall_after` says, by event time.")
+@click.option("--learn", is_flag=True, help="Learn the targets on the way, and score by what was learned.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def replay(
     catalogue: Path,
@@ -102,9 +122,13 @@ def replay(
     out: Path,
     until: str | None,
     stalls: bool,
+    learn: bool,
     as_json: bool,
 ) -> None:
     """Run CATALOGUE over files: the same changes, ids included, as over topics.
+
+    With --learn the models of its targets are learned on the way and are in force from the hour of event time at
+    which they come; examples.ndjson then holds every question with its score and answer, models.json the models.
 
     Exit codes: 0 done, 1 failed, 2 wrong use.
     """
@@ -115,6 +139,8 @@ def replay(
     except CatalogueError as error:
         click.echo(str(error), err=True)
         raise SystemExit(1) from None
+    if learn and not loaded.targets:
+        raise click.UsageError(f"--learn: the catalogue {loaded.name!r} has no targets.")
     files = _named(named, loaded)
     until_ms = _until(until, loaded)
     keep_compiled(Path(".livetags"))
@@ -123,7 +149,7 @@ def replay(
 
     try:
         records = mixed_records(mixed, loaded) if mixed else merged(files, loaded)
-        summary = _run(loaded, records, out, until_ms, stalls)
+        summary = _run(loaded, records, out, Ways(until_ms, stalls, learn))
     except FileError as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(1) from None
@@ -132,13 +158,77 @@ def replay(
     _print(summary, out, as_json)
 
 
-def _run(catalogue: Catalogue, records: Iterator[Record], out: Path, until_ms: int | None, stalls: bool) -> Summary:
+class Ways(msgspec.Struct, frozen=True):
+    """How to replay: until when time passes in the end (UTC ms), whether sources stall, whether targets are learned."""
+
+    until_ms: int | None
+    stalls: bool
+    learn: bool
+
+
+class _Lessons:
+    """What a replay that learns writes."""
+
+    def __init__(self, directory: Path, teacher: Teacher, pupil: Pupil) -> None:
+        self.pupil, self._teacher, self._directory = pupil, teacher, directory
+        self._file = (directory / "examples.ndjson").open("wb")
+        self._events = (directory / "model-events.ndjson").open("wb")
+        self._encode = msgspec.json.Encoder().encode_lines
+        self._counts = {one.name: LearningCounts() for one in pupil.plan.catalogue.targets}
+
+    def between(self, outputs: Iterable[Output]) -> Iterator[Output]:
+        """The same outputs; what was answered with each is written."""
+        for output in outputs:
+            yield output
+            self._write()
+
+    def close(self) -> dict[str, LearningCounts]:
+        """Write what waits for its answer, and the models; the targets' counts."""
+        models = dict(self.pupil.models)
+        self.pupil.finish()
+        self._write()
+        waiting = self._teacher.waiting()
+        for example in waiting:
+            self._counts[example.target].questions += 1
+        self._file.write(self._encode(waiting))
+        self._file.close()
+        self._events.close()
+        learned = msgspec.json.encode(self._teacher.learned(models))
+        (self._directory / "models.json").write_bytes(msgspec.json.format(learned))
+        for target, snapshot in models.items():
+            self._counts[target].version = snapshot.version
+        return self._counts
+
+    def _write(self) -> None:
+        for example in self._teacher.scored:
+            counts = self._counts[example.target]
+            counts.questions += 1
+            counts.answers += 1
+            counts.positives += bool(example.label)
+        self._file.write(self._encode(self._teacher.scored))
+        self._teacher.scored.clear()
+        self._events.write(self._encode(self._teacher.events))
+        self._teacher.events.clear()
+
+
+def _lessons(plan: Plan, directory: Path) -> _Lessons:
+    from streams.replay_learning import Pupil, Teacher  # late: River takes a second to import
+
+    teacher = Teacher(plan.catalogue)
+    return _Lessons(directory, teacher, Pupil(plan, teacher))
+
+
+def _run(catalogue: Catalogue, records: Iterator[Record], out: Path, ways: Ways) -> Summary:
     from streams.engine.plan import build
     from streams.replay import Replay, driven
     from streams.replay_stalls import EventStalls
 
-    started, run, writer = time.monotonic(), Replay(build(catalogue)), _Writer(out)
-    writer.take(driven(run, records, BATCH, until_ms, EventStalls(catalogue) if stalls else None))
+    started, plan, writer = time.monotonic(), build(catalogue), _Writer(out)
+    lessons = _lessons(plan, out) if ways.learn else None
+    run = Replay(plan, part=None if lessons is None else lessons.pupil)
+    outputs = driven(run, records, BATCH, ways.until_ms, EventStalls(catalogue) if ways.stalls else None)
+    writer.take(outputs if lessons is None else lessons.between(outputs))
+    learned = {} if lessons is None else lessons.close()
     writer.close(run)
     cut_points = list(run.parts[0].census.held.values())
     (out / "cut-points.json").write_bytes(msgspec.json.format(msgspec.json.encode(cut_points)))
@@ -161,6 +251,8 @@ def _run(catalogue: Catalogue, records: Iterator[Record], out: Path, until_ms: i
         segments=overview.segments,
         seconds=round(time.monotonic() - started, 3),
         fingerprint=run.plan.fingerprint,
+        outcomes={target: dict(fates) for target, fates in writer.outcomes.items()},
+        learned=learned,
     )
 
 

@@ -392,9 +392,9 @@ def apply_batch(
         if len(tables.quantiles) > 0:
             count(tables, state.census, slot, out.desk.registers)
         _commit(tables, state, out, slot, at, cause, i)
-        if cause == _EVENT and is_asked(tables, row, at):
+        if cause == _EVENT and is_asked(tables, row, at, batch.source[i], out.scratch.matches):
             read_features(tables, EXTRA, at, row, row32, reals, out.desk)
-            ask(tables, row, slot, at, out.desk.registers, out.notes)
+            ask(tables, row, slot, at, batch.source[i], out.scratch.matches, out.desk.registers, out.notes)
         set_due(state.due, slot, due)
         if time != MISSING:
             confirm(state.clock, time, slot)

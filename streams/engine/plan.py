@@ -33,7 +33,7 @@ from streams.engine.outlook_plan import Outlooks
 from streams.engine.program import Programs
 from streams.engine.quantile_plan import code_program, quantile_row
 from streams.engine.tables import FEATURE, GROUP, QUANTILE, RULE, SINCE, FeatureKind, RuleKind, Tables
-from streams.engine.target_plan import Targets, cross_starts_of, crosses_of
+from streams.engine.target_plan import Targets, conditions_of, cross_starts_of, crosses_of
 from streams.engine.text_plan import collect_texts
 
 FEATURE_KIND: Final = {
@@ -295,7 +295,7 @@ class _Builder:
         """Codes of the texts that `where` rules compare with, by source and field; every other text is their count."""
         codes: dict[str, dict[str, dict[str, int]]] = {}
         wheres = [(name, f.where) for f in self.catalogue.features for name in f.sources if f.where is not None]
-        wheres += [(t.label.source, t.label.where) for t in self.catalogue.targets if t.label.source and t.label.where]
+        wheres += [(one.source, one.where) for one in conditions_of(self.catalogue)]
         for source in self.catalogue.sources:
             texts = {field.name: dict[str, int]() for field in source.fields if field.kind is FieldKind.TEXT}
             for name, where in wheres:

@@ -1,7 +1,8 @@
 """Scores, questions and outcomes in the kernel (DESIGN sections 6 and 7).
 
 A score is decided anew on a customer's record, on a new model and at each local midnight; in between, a score tag keeps
-what it says. A question is asked after a customer's record, at most every `example_every`; an outcome is noted before.
+what it says. A question is asked after a customer's record, of those that `example_on` names, at most every
+`example_every`; an outcome is noted before.
 """
 
 from __future__ import annotations
@@ -132,21 +133,31 @@ def score_levels(tables: Tables, models: Models, registers: NDArray[np.float64],
 
 
 @inlined
-def is_asked(tables: Tables, row: NDArray[np.int64], at: int) -> bool:
-    """Whether any target has a question for the customer now."""
-    for index in range(len(tables.targets)):
-        asked = row[tables.targets[index].asked]
-        if asked == MISSING or at - asked >= tables.targets[index].every:
+def _is_occasion(target: Any, row: NDArray[np.int64], at: int, source: int, matches: NDArray[np.bool_]) -> bool:
+    """Whether a record of that source, just applied, is one after which the target's question is asked."""
+    if row[target.asked] != MISSING and at - row[target.asked] < target.every:
+        return False
+    return target.source < 0 or (target.source == source and (target.where < 0 or matches[target.where]))
+
+
+@inlined
+def is_asked(tables: Tables, row: NDArray[np.int64], at: int, source: int, matches: NDArray[np.bool_]) -> bool:
+    """Whether any target has a question for the customer after a record of that source; `matches` are its rules'."""
+    for index in range(len(tables.targets)):  # noqa: SIM110 - numba compiles no generators
+        if _is_occasion(tables.targets[index], row, at, source, matches):
             return True
     return False
 
 
 @compiled
-def ask(tables: Tables, row: NDArray[np.int64], slot: int, at: int, registers: NDArray[np.float64], out: Notes) -> None:
+def ask(
+    tables: Tables, row: NDArray[np.int64], slot: int, at: int, source: int, matches: NDArray[np.bool_],
+    registers: NDArray[np.float64], out: Notes,
+) -> None:  # fmt: skip
     """Ask what is to be asked now; the features of all models are read."""
     for index in range(len(tables.targets)):
         target = tables.targets[index]
-        if row[target.asked] != MISSING and at - row[target.asked] < target.every:
+        if not _is_occasion(target, row, at, source, matches):
             continue
         row[target.asked] = at
         row[target.asked + 1] = 1

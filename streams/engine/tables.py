@@ -46,7 +46,17 @@ RULE: Final = np.dtype(
         ("margin", "f8"),
     ]
 )
-TARGET: Final = np.dtype([("inputs", "i8"), ("inputs_end", "i8"), ("asked", "i8"), ("every", "i8"), ("absent", "i8")])
+TARGET: Final = np.dtype(
+    [
+        ("inputs", "i8"),
+        ("inputs_end", "i8"),
+        ("asked", "i8"),
+        ("every", "i8"),
+        ("absent", "i8"),
+        ("source", "i8"),
+        ("where", "i8"),
+    ]
+)
 INPUT: Final = np.dtype([("register", "i8"), ("kind", "i8"), ("scale", "f8")])
 OUTCOME: Final = np.dtype([("target", "i8"), ("where", "i8")])
 CROSS: Final = np.dtype([("first", "i8"), ("second", "i8")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +13,25 @@ from schemas.catalogue import Catalogue, Score, Source
 from schemas.rules import Expr
 from streams.engine.layout import Rows
 from streams.engine.tables import CROSS, INPUT, OUTCOME, TARGET
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """What a target asks of a source's records."""
+
+    source: str
+    where: Expr
+
+
+def conditions_of(catalogue: Catalogue) -> list[Condition]:
+    """The conditions of targets: on their outcomes and on the records after which they ask."""
+    found: list[Condition] = []
+    for target in catalogue.targets:
+        label, on = target.label, target.example_on
+        if label.source is not None and label.where is not None:
+            found.append(Condition(label.source, label.where))
+        if on is not None and on.where is not None:
+            found.append(Condition(on.source, on.where))
+    return found
 
 
 class Targets:
@@ -23,6 +43,7 @@ class Targets:
         self._inputs: list[tuple[float, ...]] = []
         self._outcomes: list[tuple[int, int]] = []
         self._thresholds: list[float] = []
+        self._occasions = [(-1, -1)] * len(catalogue.targets)  # (source, where): -1 is any
         for target in catalogue.targets:
             first = len(self._inputs)
             transforms = transforms_of(catalogue, target)
@@ -36,12 +57,11 @@ class Targets:
         return {name for target in self._catalogue.targets for name in target.features}
 
     def wheres(self, source: Source) -> list[Expr]:
-        """The conditions of labels on a source's records."""
-        labels = [target.label for target in self._catalogue.targets]
-        return [label.where for label in labels if label.source == source.name and label.where is not None]
+        """The conditions of targets on a source's records."""
+        return [one.where for one in conditions_of(self._catalogue) if one.source == source.name]
 
     def answer(self, source: Source, conditions: list[Expr]) -> tuple[int, int]:
-        """Note which targets a source's records answer; the (start, end) among the outcomes.
+        """Note after which of a source's records targets ask, and which they answer; (start, end) among the outcomes.
 
         Parameters
         ----------
@@ -50,7 +70,10 @@ class Targets:
         """
         first = len(self._outcomes)
         for index, target in enumerate(self._catalogue.targets):
-            label = target.label
+            label, on = target.label, target.example_on
+            if on is not None and on.source == source.name:
+                number = self._catalogue.sources.index(source)
+                self._occasions[index] = number, -1 if on.where is None else conditions.index(on.where)
             if source.name in label.absent:
                 self._outcomes.append((index, -1))
             elif label.source == source.name:
@@ -66,7 +89,7 @@ class Targets:
     def tables(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[np.float64]]:
         """Targets, inputs, outcomes, thresholds."""
         return (
-            np.array(self._targets, dtype=TARGET),
+            np.array([(*one, *on) for one, on in zip(self._targets, self._occasions, strict=True)], dtype=TARGET),
             np.array(self._inputs, dtype=INPUT),
             np.array(self._outcomes, dtype=OUTCOME),
             np.array(self._thresholds, dtype=np.float64),

@@ -10,7 +10,7 @@ import msgspec
 
 from schemas.catalogue import Catalogue, Category, Code, Levels, Quantiles, Score, Segment, Tag, Unit, When
 from schemas.explanations import SEGMENT, CutExplanation, Dossier, Explained, Reading, ScoreExplanation
-from schemas.learning import ModelSnapshot
+from schemas.learned import LearnedTarget
 from schemas.lifetime import Fit
 from schemas.loading import load
 from schemas.population import CutPoints
@@ -227,7 +227,8 @@ def _fits(directory: Path) -> dict[str, Fit]:
 
 
 def _scores(directory: Path, catalogue: Catalogue, customer: CustomerTags) -> list[ScoreExplanation]:
-    models: list[ModelSnapshot] = _whole(directory / "models.json", list[ModelSnapshot]) or []
+    learned: list[LearnedTarget] = _whole(directory / "models.json", list[LearnedTarget]) or []
+    models = [one.snapshot for one in learned if one.snapshot is not None]
     try:
         return explain_scores(catalogue, models, customer.features)
     except SnapshotMismatch as error:

@@ -13,7 +13,7 @@ from schemas.freshness import Freshness
 from schemas.records import SegmentChange, TagChange
 from streams.web.openapi import Health, Refusal, describe, many, one, plain_text, responses
 from streams.web.snapshots import Snapshots
-from streams.web.view import CustomerDetail, FeatureView, SegmentView, SourceView, Summary, TagView, detail
+from streams.web.view import CustomerDetail, FeatureView, SegmentView, SourceView, Summary, TagView, TargetView, detail
 
 LIMIT = 1_000
 NO_STORE = {"Cache-Control": "no-store"}
@@ -82,6 +82,15 @@ def _add_worker(app: FastAPI, snapshots: Snapshots) -> None:
     )
     async def segments() -> Response:
         return _json(snapshots.board().segments)
+
+    @app.get(
+        "/api/models",
+        response_class=Response,
+        responses=responses(many(TargetView)),
+        summary="What trainers last said of each target's models",
+    )
+    async def models() -> Response:
+        return _json(snapshots.board().models)
 
 
 def _add_freshness(app: FastAPI, snapshots: Snapshots) -> None:

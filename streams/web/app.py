@@ -7,6 +7,7 @@ from nicegui import app as nicegui_app
 from nicegui import ui
 
 from streams.web.api import create_api
+from streams.web.models_page import models_page
 from streams.web.page import dashboard
 from streams.web.rendering import Rendering
 from streams.web.snapshots import Snapshots
@@ -30,7 +31,9 @@ def create_app(view: View) -> FastAPI:
     snapshots = Snapshots(view)
     app = create_api(snapshots)
     _renew()
-    ui.page("/")(dashboard(Rendering(snapshots)))
+    rendering = Rendering(snapshots)
+    ui.page("/")(dashboard(rendering))
+    ui.page("/models")(models_page(rendering))
     ui.run_with(
         app,
         title="livetags",

@@ -65,7 +65,7 @@ class Guard:
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
             return JSONResponse({"detail": "another site's page may not ask"}, 403)
         path: str = scope["path"]
-        if path not in ("/", "/favicon.ico", "/metrics") and not path.startswith(PATHS):
+        if path not in ("/", "/models", "/favicon.ico", "/metrics") and not path.startswith(PATHS):
             return JSONResponse({"detail": "no such page; the dashboard is at /"}, 404)
         return None
 

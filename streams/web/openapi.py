@@ -11,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from schemas.freshness import Freshness
 from schemas.records import SegmentChange, TagChange
 from streams.recovering import RecoveryStatus
-from streams.web.view import CustomerDetail, FeatureView, SegmentView, SourceView, State, Summary, TagView
+from streams.web.view import CustomerDetail, FeatureView, SegmentView, SourceView, State, Summary, TagView, TargetView
 
 REF: Final = "#/components/schemas/{name}"
 
@@ -32,7 +32,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 TYPES: Final = (
     *(Health, Refusal, Summary, SourceView, FeatureView, TagView, SegmentView, TagChange, SegmentChange),
-    *(CustomerDetail, Freshness),
+    *(CustomerDetail, Freshness, TargetView),
 )
 
 

@@ -24,14 +24,17 @@ def dashboard(rendering: Rendering) -> Callable[[Request], None]:
     """The page's builder: `/`, with `?lang=en|zh` and `?theme=light|dark` where the browser's own won't do."""
 
     def page(request: Request) -> None:
-        language = _language(request)
-        theme = {"light": False, "dark": True}.get(request.query_params.get("theme", ""))
-        Page(rendering, language, theme).build()
+        Page(rendering, language_of(request), theme_of(request)).build()
 
     return page
 
 
-def _language(request: Request) -> Language:
+def theme_of(request: Request) -> bool | None:
+    """Whether a dark one was asked for; None: as the system has it."""
+    return {"light": False, "dark": True}.get(request.query_params.get("theme", ""))
+
+
+def language_of(request: Request) -> Language:
     """The one asked for, else Chinese where the browser prefers it, else English."""
     asked = request.query_params.get("lang") or request.headers.get("accept-language", "")
     return Language.ZH if asked.lower().startswith("zh") else Language.EN
@@ -80,6 +83,7 @@ class Page:
             self._input.on("keydown.enter", lambda event: self._look_up(str(event.args)), js_handler=sending)
             with self._input.add_slot("prepend"):
                 ui.icon("search")
+            self._link = ui.link("", "").classes("nav")
             self._switch = (
                 ui.button(on_click=self._switch_language, color=None).props("flat no-caps dense").classes("switch")
             )
@@ -91,11 +95,13 @@ class Page:
     def _name_controls(self) -> None:
         language = self._language
         self._input.props["placeholder"] = self._input.props["aria-label"] = say("look_up", language)
+        self._link.text = say("models", language)
+        self._link.props["href"] = f"./models?lang={language.value}"
         self._switch.text = "EN" if language is Language.ZH else "中文"
         self._switch.props["aria-label"] = say("language", language)
         self._theme.props["aria-label"] = say("theme", language)
         self._root.props["lang"] = language.value
-        for control in (self._input, self._switch, self._theme, self._root):
+        for control in (self._input, self._link, self._switch, self._theme, self._root):
             control.update()
 
     def _build_dossier(self) -> None:

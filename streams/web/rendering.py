@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from streams.web import bars, dossier, feed, fresh, headline
+from streams.web import bars, dossier, feed, fresh, headline, model_cards
 from streams.web.snapshots import Board, Snapshots
 from streams.web.view import detail
 from streams.web.words import Language
@@ -19,6 +19,7 @@ class Fragments(msgspec.Struct, frozen=True):
     freshness: str
     feed: str
     tags: str
+    models: str
 
 
 class Rendering:
@@ -55,4 +56,5 @@ def render(board: Board, language: Language) -> Fragments:
         freshness=fresh.freshness_card(board, language),
         feed=feed.feed_card(board, language),
         tags=bars.tags_card(board, language),
+        models=model_cards.model_cards(board, language),
     )

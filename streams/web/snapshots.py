@@ -13,7 +13,7 @@ from schemas.catalogue import Unit
 from schemas.freshness import Freshness
 from schemas.records import Change
 from streams.web.trickle import Trickle
-from streams.web.view import SegmentView, SourceView, Summary, TagView, Titles, View
+from streams.web.view import SegmentView, SourceView, Summary, TagView, TargetView, Titles, View
 
 MAX_AGE_S: Final = 0.9
 RATE_POINTS: Final = 90
@@ -47,6 +47,7 @@ class Board(msgspec.Struct, frozen=True):
     titles: dict[str, Titles]
     units: dict[str, Unit]
     freshness: Freshness
+    models: list[TargetView] = []
 
 
 class _Titled(Protocol):
@@ -97,4 +98,5 @@ class Snapshots:
             titles=_titles(features, tags, segments),
             units={feature.name: feature.unit for feature in features},
             freshness=self.view.freshness(),
+            models=self.view.models(),
         )

@@ -14,6 +14,7 @@ import msgspec
 from schemas.catalogue import TagKind, Unit
 from schemas.explanations import ScoreExplanation
 from schemas.freshness import Freshness
+from schemas.model_reports import ModelReport
 from schemas.records import Change, CustomerTags
 from streams.engine.explain import Explanation as Explanation
 from streams.metrics import Exposed
@@ -144,6 +145,13 @@ class CustomerDetail(CustomerTags, frozen=True):
     scores: list[ScoreExplanation] = msgspec.field(default_factory=list)
 
 
+class TargetView(msgspec.Struct, frozen=True):
+    """A target and what its trainer last said of its models."""
+
+    title: Titles
+    report: ModelReport
+
+
 class View(Protocol):
     """What a worker tells about itself and its customers."""
 
@@ -158,6 +166,9 @@ class View(Protocol):
 
     def metrics(self, accept: str) -> Exposed:
         """The worker's metrics for Prometheus, in a format that the `Accept` header allows."""
+
+    def models(self) -> list[TargetView]:
+        """Every target that a trainer has told of, in the catalogue's order."""
 
     def features(self) -> list[FeatureView]:
         """Every feature, in the catalogue's order."""

@@ -22,9 +22,10 @@ from schemas.records import Cause, Change, CustomerTags, SegmentChange, TagChang
 from schemas.status import Clock
 from streams.counters import Counters
 from streams.metrics import Exposed, Reading, WorkerMetrics
-from streams.web.view import Explanation, FeatureView, SegmentView, SourceView, State, Summary, TagView
+from streams.web.view import Explanation, FeatureView, SegmentView, SourceView, State, Summary, TagView, TargetView
 from tests.browser.fake_data import FEATURES, SEGMENTS, FakeSegment, FakeTag
 from tests.browser.fake_fresh import SOURCES, TAGS_FRESH, WORKERS
+from tests.browser.fake_models import REPORTS
 from tests.browser.fake_tags import TAGS
 
 START = datetime(2025, 1, 5, 1, 12, 33, 123_000, tzinfo=UTC)
@@ -83,6 +84,14 @@ class FakeView:
         """Of a worker that has done nothing yet."""
         counters = Counters([source.name for source in self.sources()], 1)
         return WorkerMetrics(lambda: Reading(counters, self.freshness())).exposed(accept)
+
+    def models(self) -> list[TargetView]:
+        """A target at work, and one that warms up."""
+        titles = [
+            {"en": "A deposit is opened", "zh": "开立存款"},
+            {"en": "No activity for 30 days", "zh": "30天无活动"},
+        ]
+        return [TargetView(title, report) for title, report in zip(titles, REPORTS, strict=True)]
 
     def features(self) -> list[FeatureView]:
         """Of the catalogue."""

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from bench.journey_models import Ranked
 from bench.load import zipf
 from bench.measure import Stopwatch
 from bench.plain_learning import PlainFollowUp
@@ -93,3 +94,14 @@ def test_stopwatch_counts_the_time_of_an_inner_function_once(monkeypatch: pytest
     assert Work().outer() == 2
     assert watch.calls == {"outer": 1, "inner": 1}
     assert watch.seconds == {"outer": 2.0, "inner": 1.0}
+
+
+def test_ranks_within_strata_are_compared_within_strata_only() -> None:
+    draw = np.random.default_rng(3)
+    scores, strata, labels = draw.random(60).round(1), draw.integers(0, 4, 60), draw.random(60) < 0.4
+    weights = draw.integers(0, 3, 60).astype(np.float64)
+    pairs = won = 0.0
+    for i, j in np.argwhere((labels[:, None] & ~labels) & (strata[:, None] == strata)):
+        pairs += weights[i] * weights[j]
+        won += weights[i] * weights[j] * (float(scores[i] > scores[j]) + float(scores[i] == scores[j]) / 2)
+    assert Ranked.of(scores, strata).auc(labels, weights) == pytest.approx(won / pairs)

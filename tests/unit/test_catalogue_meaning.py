@@ -10,6 +10,7 @@ from schemas.catalogue import (
     Catalogue,
     Crossing,
     FieldKind,
+    Occasion,
     QuietHours,
     Score,
     TagKind,
@@ -248,3 +249,32 @@ def test_a_mistake_is_shown_where_it_stands_however_the_rule_is_written(rule: st
         small(rest=f"tags:\n  a:\n    {rule}")
     problem = error.value.problems[0]
     assert (problem.line, problem.column) == (line, column)
+
+
+def test_a_target_may_name_the_records_after_which_it_asks() -> None:
+    target = """
+targets:
+  buys: {label: {source: payments, within: 30d}, features: [paid], example_on: %s}"""
+    (plain,) = small("", target % "{source: payments}").targets
+    assert plain.example_on == Occasion("payments")
+    (narrow,) = small("", target % "{source: payments, where: kind == 'salary'}").targets
+    assert narrow.example_on is not None
+    assert narrow.example_on.where is not None
+
+
+@pytest.mark.parametrize(
+    ("on", "said"),
+    [
+        ("{where: kind == 'salary'}", "the source whose records are the occasion"),
+        ("{source: profiles}", "source of events"),
+        ("{source: payments, every: 7d}", "an occasion has no setting 'every'"),
+        ("{source: payments, where: kind == 'up'}", "'up' is not one of its values"),
+    ],
+)
+def test_what_is_no_occasion_to_ask_is_said(on: str, said: str) -> None:
+    target = f"""
+targets:
+  buys: {{label: {{source: payments, within: 30d}}, features: [paid], example_on: {on}}}"""
+    with pytest.raises(CatalogueError) as caught:
+        small("", target)
+    assert said in str(caught.value)

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from schemas.explanations import Dossier, Explained
+from schemas.learned import LearnedTarget
 from tests.explaining import CATALOGUE, LATER, STREAM, explain, replayed
 from tests.unit.test_explain_score import model
 
@@ -136,7 +137,7 @@ def test_only_the_named_tags_and_segments_are_told(out: Path) -> None:
 
 
 def test_a_score_is_told_by_what_pushes_it_most_first(copy: Path) -> None:
-    (copy / "models.json").write_bytes(msgspec.json.encode([model()]))
+    (copy / "models.json").write_bytes(msgspec.json.encode([LearnedTarget("deposit", model(), None)]))
     lines = text("C1", "--from", str(copy), "--tag", "intent").splitlines()
     parts = [line for line in lines if "pushes" in line]
     assert [line.split("  ")[0] for line in parts] == [
@@ -152,7 +153,7 @@ def test_a_score_is_told_by_what_pushes_it_most_first(copy: Path) -> None:
 
 
 def test_a_score_before_its_first_horizon_is_marked_as_not_to_be_acted_on(copy: Path) -> None:
-    (copy / "models.json").write_bytes(msgspec.json.encode([model(ready=False)]))
+    (copy / "models.json").write_bytes(msgspec.json.encode([LearnedTarget("deposit", model(ready=False), None)]))
     assert "not to be acted on yet" in text("C1", "--from", str(copy), "--tag", "intent")
 
 
@@ -220,7 +221,8 @@ def test_a_spoiled_file_beside_the_lines_is_named(copy: Path, name: str, said: s
 
 
 def test_a_model_of_another_catalogue_is_refused(copy: Path) -> None:
-    (copy / "models.json").write_bytes(msgspec.json.encode([model(features=["idle"], means=[1.0], weights=[1.0])]))
+    other = model(features=["idle"], means=[1.0], weights=[1.0])
+    (copy / "models.json").write_bytes(msgspec.json.encode([LearnedTarget("deposit", other, None)]))
     assert "models.json: the model of 'deposit'" in refused("C1", "--from", str(copy))
 
 

@@ -17,6 +17,7 @@ from schemas.status import Clock
 from streams.ages import Ages
 from streams.counters import Counters, Decision, Model, Outcome, Outreach
 from streams.metrics import METRICS, Declared, Kind, Reading, WorkerMetrics, documented
+from streams.output import Fate, Met
 from streams.residence import Reads
 from tests.browser.fake_fresh import AT, SOURCES, TAGS_FRESH, WORKERS
 
@@ -44,6 +45,7 @@ def busy() -> Counters:
     counters.outreach[Outreach("call", "phone")] = 8
     counters.questions["deposit"] = 30
     counters.answers[Outcome("deposit", True)] = 1
+    counters.outcomes[Met("deposit", Fate.LATE)] = 2
     counters.models["deposit"] = Model(4, True, 0.31, None)
     return counters
 
@@ -133,6 +135,7 @@ def test_a_worker_that_has_done_nothing_can_be_scraped() -> None:
         ("outreach_requests_total", {"trigger": "call", "channel": "phone"}, 8),
         ("questions_total", {"target": "deposit"}, 30),
         ("answers_total", {"target": "deposit", "outcome": "true"}, 1),
+        ("outcomes_total", {"target": "deposit", "fate": "late"}, 2),
         ("model_version", {"target": "deposit"}, 4),
         ("model_ready", {"target": "deposit"}, 1),
         ("model_log_loss", {"target": "deposit"}, 0.31),

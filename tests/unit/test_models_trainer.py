@@ -323,3 +323,17 @@ def written(lately: Lately, table: dict[bytes, bytes]) -> None:
             table.pop(key, None)
         else:
             table[key] = value
+
+
+def test_while_outcomes_stand_still_what_is_known_early_is_not_learned_without_what_is_not() -> None:
+    """A week of questions; those with an outcome are known early, then their source stands still for a month."""
+    questions = [asked(day, f"c{day}") for day in range(7)]
+    early = [answer(one, True, one.at + DAY) for one in questions[:3]]
+    one, still = trainer(), FIRST_HORIZON - 5 * DAY
+    one.take([*questions, *early])
+    one.take([msgspec.structs.replace(asked(60, "later"), held_at=still)])
+    assert (one.counters.learned, one.settling, one.ready) == (0, 3, False)
+    one.take([msgspec.structs.replace(answer(questions[3], True, START + 61 * DAY), held_at=still)])
+    assert (one.counters.learned, one.settling) == (0, 4)
+    one.take([answer(late, False, late.at + 31 * DAY) for late in questions[4:]])  # it flows again
+    assert (one.counters.learned, one.settling, one.ready) == (7, 0, True)

@@ -46,7 +46,7 @@ def test_a_compose_command_names_a_profile_that_is_there(command: str) -> None:
 def test_a_livetags_command_takes_its_options(command: str) -> None:
     program, name, *arguments = shlex.split(command)
     assert program == ".venv/bin/livetags"
-    within = [name, *arguments[:1]] if name == "state" else [name]
+    within = [name, *arguments[:1]] if name in ("state", "models") else [name]
     shown = CliRunner().invoke(main, [*within, "--help"])
     assert shown.exit_code == 0, shown.output
     assert all(option in shown.output for option in arguments if option.startswith("--"))

@@ -19,7 +19,17 @@ from schemas.records import SegmentChange, TagChange
 from streams.web.api import create_api
 from streams.web.openapi import Health
 from streams.web.snapshots import Snapshots
-from streams.web.view import CustomerDetail, FeatureView, SegmentView, SourceView, State, Summary, TagView, View
+from streams.web.view import (
+    CustomerDetail,
+    FeatureView,
+    SegmentView,
+    SourceView,
+    State,
+    Summary,
+    TagView,
+    TargetView,
+    View,
+)
 from tests.browser.fake_view import FakeView
 
 
@@ -86,6 +96,7 @@ ANSWERS: list[tuple[str, Any]] = [
     ("/api/tags", list[TagView]),
     ("/api/segments", list[SegmentView]),
     ("/api/freshness", Freshness),
+    ("/api/models", list[TargetView]),
     ("/api/customers/C104711", CustomerDetail),
 ]
 

@@ -13,10 +13,20 @@ from schemas.explanations import CutExplanation
 from schemas.freshness import Freshness, Promise, SourceState
 from schemas.records import Cause, SegmentChange, TagChange, Value
 from schemas.status import Clock
-from streams.web import bars, dossier, feed, fresh, headline
+from streams.web import bars, charts, dossier, feed, fresh, headline, model_cards
 from streams.web.rendering import Rendering, render
 from streams.web.snapshots import Board, Snapshots
-from streams.web.view import CustomerDetail, Explanation, SegmentView, SourceView, State, Summary, TagView, detail
+from streams.web.view import (
+    CustomerDetail,
+    Explanation,
+    SegmentView,
+    SourceView,
+    State,
+    Summary,
+    TagView,
+    TargetView,
+    detail,
+)
 from streams.web.words import Language
 from tests.browser.fake_fresh import SOURCES, TAGS_FRESH, WORKERS, source, tag
 from tests.browser.fake_view import FakeView
@@ -266,3 +276,52 @@ def test_an_unknown_customer_is_named_as_such() -> None:
     view = FakeView(lambda: 5.0)
     assert detail(view, "nobody") is None
     assert "No such customer on this worker." in Rendering(Snapshots(view)).dossier("nobody", EN)
+
+
+# ------------------------------------------------------------------------------------------------------------- models
+
+
+def test_models_are_shown_by_target_or_it_is_said_that_there_are_none() -> None:
+    assert plain(model_cards.model_cards(board(), EN)) == "No trainer has told of a model yet."
+    html = model_cards.model_cards(board(models=FakeView().models()), EN)
+    told = plain(html)
+    assert "A deposit is opened 开立存款 version 25" in told
+    assert "champion: linear 0.8412 0.1600 1.02 1.02 challenger: with crosses second stage on 0.8467" in told
+    assert "Evidence that the challenger is better: 6.8 of 20 112 days · +0.00041 nats an answer" in told
+    assert "6,440 and 318 answers wait until their time is over" in told
+    weights = told[told.index("What it rests on") :]
+    assert weights.index("deposit_views_7d") < weights.index("balance_kept") < weights.index("since_first")
+    assert "8,204.50 CNY → 40,120.00 CNY" in told
+    assert "base rate 0.0620 0.0645 2025-05-05" in told
+    assert html.count('<circle cx="') == 10
+
+
+def test_before_anything_was_judged_the_cards_say_so() -> None:
+    told = plain(model_cards.model_cards(board(models=FakeView().models()[1:]), EN))
+    assert "warming" in told
+    assert told.count("Nothing has been judged yet.") == 5
+    assert "812" in told
+
+
+def test_weeks_are_those_of_the_catalogues_time_zone() -> None:
+    later = [msgspec.structs.replace(one, timezone="Pacific/Auckland") for one in [SUMMARY]]
+    told = plain(model_cards.model_cards(board(models=FakeView().models(), summary=later[0]), EN))
+    assert "2025-01-06" in told
+    west = msgspec.structs.replace(SUMMARY, timezone="America/New_York")
+    assert "2025-01-05" in plain(model_cards.model_cards(board(models=FakeView().models(), summary=west), EN))
+
+
+def test_a_line_of_a_chart_leaves_gaps_where_nothing_is_known() -> None:
+    drawn = charts.lines(["a", "b", "c", "d"], [charts.Line("x", "champion", [0.5, 0.7, None, 0.6])], "about")
+    assert drawn.count("<polyline") == 2
+    assert charts.lines(["a"], [charts.Line("x", "champion", [None])], "about") == ""
+
+
+def test_nothing_a_report_says_becomes_html() -> None:
+    report = FakeView().models()[0].report
+    weights = [msgspec.structs.replace(report.models[0].weights[0], feature=EVIL)]
+    models = [msgspec.structs.replace(report.models[0], weights=weights), *report.models[1:]]
+    evil = msgspec.structs.replace(report, target=EVIL, at=EVIL, models=models)
+    html = model_cards.model_cards(board(models=[TargetView({"en": EVIL}, evil)]), EN)
+    assert "<script" not in html
+    assert "alert(1)" in html
