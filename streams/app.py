@@ -31,15 +31,12 @@ from streams.control import Control
 from streams.counters import Counters
 from streams.emit import producer
 from streams.engine import plan
-from streams.gathering import Cut
 from streams.heads import Heads
 from streams.heartbeat import Heartbeat
 from streams.lane import Batch, Lane, Place, Tuning, quiet
-from streams.measures import FIRST_PARTITION, Measures
-from streams.model_follower import Model, Models, Reports
+from streams.news import News
 from streams.processor import Partition
 from streams.rekey import Rekeyer
-from streams.silence import Silence
 from streams.store import StoreError
 from streams.tables import Tables
 from streams.taking_over import TakingOver
@@ -71,6 +68,8 @@ class Worker:
         What it has done since it started.
     cluster
         What it found on its cluster; set by `start`.
+    reports
+        What trainers last said of the models.
     silence
         Which sources are frozen.
     clock
@@ -85,11 +84,7 @@ class Worker:
         ages = Ages.of(catalogue) if settings.clock is Clock.WALL else None
         self.counters = Counters([source.name for source in catalogue.sources], settings.recent, ages)
         self.heartbeat: Heartbeat | None = None
-        self._models = Models(catalogue, settings.group(catalogue.name))
-        self.reports = Reports(catalogue, settings.group(catalogue.name))
-        self.silence = Silence(catalogue, settings.group(catalogue.name))
         self.clock = clock
-        self._cuts = Measures(catalogue, settings.group(catalogue.name), settings.clock is Clock.WALL)
         self.cluster: Cluster
         self._rebuild, self._file = rebuild, file
         self._sender: AIOKafkaProducer
@@ -97,6 +92,8 @@ class Worker:
         self._lane: Lane
         self._rekeyer: Rekeyer
         self._tasks: dict[int, Task] = {}
+        self._news = News(settings, catalogue, self.counters, self._tasks)
+        self.reports, self.silence = self._news.reports, self._news.silence
         self._gate = asyncio.Lock()
         self._suspended = True
         self._warming: asyncio.Task[None]
@@ -114,7 +111,7 @@ class Worker:
     @property
     def models(self) -> list[ModelSnapshot]:
         """The models in force."""
-        return self._models.snapshots()
+        return self._news.models.snapshots()
 
     @property
     def ready(self) -> bool:
@@ -185,13 +182,7 @@ class Worker:
         control = Control(self.cluster.address, topic, embedded, self._beside.fail)
         self.heartbeat = Heartbeat(self, control, self.clock)
         control.follow(self.heartbeat.statuses.on_record)
-        control.follow(self._models.on_record)
-        control.follow(self.reports.on_record)
-        self._models.follow(self._adopt)
-        if self.settings.clock is Clock.WALL:  # the event clock knows no silence
-            self.silence.follow(control, self._tasks)
-        control.follow(self._cuts.on_record)
-        self._cuts.follow(control, self._measure)
+        self._news.follow(control)
         self._opened.push_async_callback(control.stop)
         self._opened.push_async_callback(within, control.drained)
         self._opened.callback(self.heartbeat.stopped)
@@ -201,17 +192,6 @@ class Worker:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CAUGHT_UP_WITHIN_S):
                 await control.caught_up()
-
-    def _adopt(self, model: Model) -> None:
-        """Score with a new model, or with none where it was withdrawn."""
-        self.counters.scores(model.target, model.snapshot)
-        for task in self._tasks.values():
-            task.follow(model)
-
-    def _measure(self, cut: Cut) -> None:
-        """Measure by new cut-points."""
-        for task in self._tasks.values():
-            task.follow(cut)
 
     async def stop(self) -> None:
         """Finish what is at work, flush, commit and close; what is queued is read again next time.
@@ -275,11 +255,7 @@ class Worker:
         new = sorted(numbers - set(self._tasks))
         for number, task in (await self._partitions.taken_over(new, self._tasks)).items():
             self._tasks[number] = task
-            for model in self._models.held():
-                task.follow(model)
-            for stall in self.silence.held():
-                task.follow(stall)
-            self._cuts.serve(task)
+            self._news.brief(task)
             self._beside.spawn(self._drive(task))
         self._partitions.stand_by(self._lane.standbys() - numbers)
 
@@ -350,7 +326,7 @@ class Worker:
                     task.observe(self._lane)
             if 0 in self._tasks and not self._suspended and self._lane.holds and self.heartbeat is not None:
                 self.silence.decide(self.heartbeat.everyone(), self.clock(), self.cluster.partitions)
-            await self._cuts.tick(FIRST_PARTITION in self._tasks, time.monotonic())
+            await self._news.tick()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._beside.halt.wait(), TICK_S)
 

@@ -19,9 +19,10 @@ from streams.app import Worker
 from streams.config import Clock
 from streams.engine.explain import Explanation
 from streams.engine.explain_score import explain_scores
+from streams.exposed import Exposed, WorkerMetrics
 from streams.freshness import report
 from streams.heartbeat import member_name, partitions_of, status_of
-from streams.metrics import Exposed, Reading, WorkerMetrics
+from streams.metrics import Reading
 from streams.output import Overview
 from streams.recovering import RecoveryStatus
 from streams.web.view import FeatureView, SegmentView, SourceView, State, Summary, TagView, TargetView

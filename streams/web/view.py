@@ -17,7 +17,7 @@ from schemas.freshness import Freshness
 from schemas.model_reports import ModelReport
 from schemas.records import Change, CustomerTags
 from streams.engine.explain import Explanation as Explanation
-from streams.metrics import Exposed
+from streams.exposed import Exposed
 from streams.recovering import RecoveryStatus
 
 Titles = dict[str, str]

@@ -21,7 +21,8 @@ from schemas.freshness import Freshness
 from schemas.records import Cause, Change, CustomerTags, SegmentChange, TagChange, Value, change_id
 from schemas.status import Clock
 from streams.counters import Counters
-from streams.metrics import Exposed, Reading, WorkerMetrics
+from streams.exposed import Exposed, WorkerMetrics
+from streams.metrics import Reading
 from streams.web.view import Explanation, FeatureView, SegmentView, SourceView, State, Summary, TagView, TargetView
 from tests.browser.fake_data import FEATURES, SEGMENTS, FakeSegment, FakeTag
 from tests.browser.fake_fresh import SOURCES, TAGS_FRESH, WORKERS

@@ -16,7 +16,8 @@ from schemas.outreach import Verdict, Why
 from schemas.status import Clock
 from streams.ages import Ages
 from streams.counters import Counters, Decision, Model, Outcome, Outreach
-from streams.metrics import METRICS, Declared, Kind, Reading, WorkerMetrics, documented
+from streams.exposed import WorkerMetrics
+from streams.metrics import METRICS, Declared, Kind, Reading, documented
 from streams.output import Fate, Met
 from streams.residence import Reads
 from tests.browser.fake_fresh import AT, SOURCES, TAGS_FRESH, WORKERS
