@@ -137,3 +137,8 @@ async def _stopped(producer: Any) -> None:
     with contextlib.suppress(Exception):
         async with asyncio.timeout(STOP_WITHIN_S):
             await producer.stop()
+    # What a fenced one ended with was raised to whoever flushed; nobody asks its own tasks, and asyncio would complain.
+    unsent = [batch._drain_waiter for some in producer._message_accumulator._batches.values() for batch in some]
+    for left in (producer._sender.sender_task, producer._txn_manager.wait_for_transaction_end(), *unsent):
+        if left is not None and left.done() and not left.cancelled():
+            left.exception()
