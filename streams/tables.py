@@ -63,7 +63,8 @@ class Tables:
         """`file` is the catalogue's file, for messages; `role` the changelog's, as each process has its own.
 
         `sender` is what has a producer's `create_batch` and `send_batch`, without transactions; `whole` says whether
-        what a partition publishes goes into its flushes' transactions; `row_bytes` of each row are recovered, None: all.
+        what a partition publishes goes into its flushes' transactions.
+        Of each row the first `row_bytes` are recovered; None: all.
         """
         self._whole, self._row_bytes = whole, row_bytes
         self._cluster, self._sender = cluster, sender
