@@ -17,7 +17,8 @@ help:
 	@echo "make soak [MINUTES=10] [SEED=]             fresh generated cases: the engine against its oracle"
 	@echo "make chaos [ROUNDS=10] [SEED=]            kill, hold up and cut off workers and broker, then compare"
 	@echo "make replay [CATALOGUE=bank]              the demo's year over files, into .livetags/replay-*"
-	@echo "make bench | lint | fmt | install"
+	@echo "make bench [JOB=tags_lite] [BROKER=kafka]  measure; kafka: Apache Kafka, with java and mvn; or HOST:PORT"
+	@echo "make lint | fmt | install"
 
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "livetags needs Python 3.11 or later as $(PYTHON): install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
@@ -56,7 +57,7 @@ fmt: install
 	@$(BIN)/ruff check --fix .
 
 bench: install
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench $(if $(JOB),--job $(JOB)) $(if $(BROKER),--broker $(BROKER))
 
 replay: install
 	@$(BIN)/livetags replay schemas/$(CATALOGUE).yaml $$($(BIN)/livetags data $(CATALOGUE)) --out .livetags/replay-$(CATALOGUE)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from pathlib import Path
 
 import click
 import msgspec
 from rich.console import Console
 
-from bench import kernel
+from bench import kernel, lite
 from bench.job import CATALOGUE, comparable
 from bench.load import Event, LoadError, events
 from bench.measure import Measured
@@ -20,15 +21,26 @@ from schemas.loading import load
 from streams import replay
 from streams.config import Settings
 
+EVENTS = 300_000
+CUSTOMERS = 20_000
+
+
+class Load(StrEnum):
+    """The jobs: the bank's catalogue, and the small one that peers are measured with."""
+
+    BANK, TAGS_LITE = "bank", "tags_lite"
+
 
 @click.command("bench")
-@click.option("--events", "count", type=click.IntRange(1_000), default=300_000, show_default=True, help="For livetags.")
+@click.option("--job", type=click.Choice([one.value for one in Load]), default=Load.BANK.value, show_default=True)
+@click.option("--events", "count", type=click.IntRange(1_000), default=None, help="For livetags  [300,000; 500,000]")
 @click.option("--plain-events", type=click.IntRange(1_000), default=30_000, show_default=True, help="For plain Faust.")
-@click.option("--customers", type=click.IntRange(1), default=20_000, show_default=True, help="To draw from.")
-@click.option("--zipf", type=click.FloatRange(0), default=1.0, show_default=True, help="Exponent; 0: uniform keys.")
+@click.option("--customers", type=click.IntRange(1), default=None, help="To draw from  [20,000; 50,000]")
+@click.option("--zipf", type=click.FloatRange(0), default=None, help="Exponent; 0: uniform keys  [1.0; 1.1]")
 @click.option("--partitions", type=click.IntRange(1, 64), default=4, show_default=True, help="Of every topic.")
+@click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Of livetags, on one load.")
 @click.option("--repeat", type=click.IntRange(1), default=1, show_default=True, help="Runs of each worker (median).")
-@click.option("--broker", metavar="HOST:PORT", default="", help="A Kafka broker; by default embedded ones.")
+@click.option("--broker", metavar="HOST:PORT", default="", help="A Kafka broker, or `kafka`; default: embedded.")
 @click.option("--cache", type=click.Path(path_type=Path), default=None, help="Where the simulated bank is kept.")
 @click.option("--kernel", "only_kernel", is_flag=True, help="Only the engine's stages, without a broker.")
 @click.option("--no-plain", is_flag=True, help="Without plain Faust.")
@@ -37,11 +49,13 @@ from streams.config import Settings
 @click.option("--rfm", is_flag=True, help="With tags by population too, which plain Faust can't say.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def main(
-    count: int,
+    job: str,
+    count: int | None,
     plain_events: int,
-    customers: int,
-    zipf: float,
+    customers: int | None,
+    zipf: float | None,
     partitions: int,
+    workers: int,
     repeat: int,
     broker: str,
     cache: Path | None,
@@ -54,18 +68,27 @@ def main(
 ) -> None:
     """Measure livetags with the bank catalogue at full load, beside the same job in plain Faust.
 
+    Or with the small job of bench/tags_lite.yaml, which is alone: --events, --customers and --zipf have other defaults.
+
     Writes bench/results/latest.json. Exit codes: 0 measured, 1 a worker failed, 2 wrong use.
     """
     load_before = os.getloadavg()[0]
     console = Console(stderr=as_json)
-    catalogue = load(CATALOGUE) if rfm else comparable(load(CATALOGUE))
-    kept = cache or Settings().data_dir / "demo"
+    small, kept = Load(job) is Load.TAGS_LITE, cache or Settings().data_dir / "demo"
+    rfm, no_plain = rfm or small, no_plain or small or workers > 1
+    count, customers = (
+        count or (lite.EVENTS if small else EVENTS),
+        customers or (lite.CUSTOMERS if small else CUSTOMERS),
+    )
+    zipf = (lite.ZIPF if small else 1.0) if zipf is None else zipf
+    file = lite.CATALOGUE if small else CATALOGUE
+    catalogue = load(file) if rfm else comparable(load(file))
     try:
-        given = events(catalogue, kept, count, customers, zipf)
+        given = lite.lite_events(count, customers, zipf) if small else events(catalogue, kept, count, customers, zipf)
         plain_given = [] if only_kernel or no_plain else _smaller(catalogue, kept, count, plain_events, customers, zipf)
     except LoadError as error:
         raise click.UsageError(str(error)) from None
-    setting = Setting(CATALOGUE, partitions, broker, stages, profile, populations=rfm)
+    setting = Setting(file, partitions, broker, stages, profile, populations=rfm, workers=workers)
     loads = {} if only_kernel else {Peer.LIVETAGS: given} | ({} if no_plain else {Peer.PLAIN_FAUST: plain_given})
     try:
         found = _measured(loads, setting, repeat, console)
@@ -75,11 +98,22 @@ def main(
     with console.status("the stages alone"):
         alone = kernel.measure(catalogue, given)
         flips = _flips(catalogue, plain_given, found[Peer.PLAIN_FAUST][0]) if Peer.PLAIN_FAUST in found else None
-    slowed_by = [name for name, used in (("--stages", stages), ("--profile", bool(profile)), ("--rfm", rfm)) if used]
+    slowed_by = [
+        name
+        for name, used in (("--stages", stages), ("--profile", bool(profile)), ("--rfm", rfm and not small))
+        if used
+    ]
     medians = {peer: middle(runs) for peer, runs in found.items()}
     report = Report(
         machine(load_before),
-        {"customers": customers, "zipf": zipf, "partitions": partitions, "broker": broker or "embedded"},
+        {
+            "job": job,
+            "customers": customers,
+            "zipf": zipf,
+            "partitions": partitions,
+            "workers": workers,
+            "broker": broker or "embedded",
+        },
         slowed_by,
         list(medians.values()),
         *(_ratios(medians) if not slowed_by else (None, None)),

@@ -34,7 +34,10 @@ def comparable(catalogue: Catalogue) -> Catalogue:
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One run of one worker: `name` starts the names of its topics, `directory` takes its state."""
+    """One run of one worker: `name` starts the names of its topics, `directory` takes its state.
+
+    `progress` is a directory where the workers of one run tell each other how far they are, `worker` this one's number.
+    """
 
     broker: str
     name: str
@@ -49,6 +52,8 @@ class Job(msgspec.Struct, frozen=True):
     profile: str = ""
     scored: bool = False
     populations: bool = False
+    progress: str = ""
+    worker: int = 0
 
     @classmethod
     def read(cls, text: str) -> Job:
@@ -73,7 +78,7 @@ class Job(msgspec.Struct, frozen=True):
             broker=self.broker,
             app_id=self.name,
             topic_prefix=f"{self.name}-",
-            data_dir=Path(self.directory),
+            data_dir=Path(self.directory) / str(self.worker),
             partitions=self.partitions,
             clock=Clock.EVENT,
             flush_interval_s=self.flush_interval_s,

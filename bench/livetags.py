@@ -60,6 +60,16 @@ def _done(worker: Worker) -> int:
     return counts.events + counts.duplicates + counts.superseded + counts.late + counts.dead.total()
 
 
+def _all_done(job: Job, done: int) -> int:
+    """Records dealt with by all workers of the run."""
+    if not job.progress:
+        return done
+    mine = Path(job.progress) / str(job.worker)
+    mine.with_suffix(".part").write_text(str(done), encoding="utf-8")
+    mine.with_suffix(".part").replace(mine)
+    return sum(int(path.read_text(encoding="utf-8")) for path in Path(job.progress).iterdir() if not path.suffix)
+
+
 async def measure(job: Job) -> Measured:
     """What it took to apply and write all records."""
     catalogue = job.loaded()
@@ -74,7 +84,7 @@ async def measure(job: Job) -> Measured:
     if profiler is not None:
         profiler.enable()
     async with asyncio.timeout(STUCK_AFTER_S):
-        while _done(worker) < job.events:
+        while _all_done(job, _done(worker)) < job.events:
             worker.check()
             await asyncio.sleep(LOOK_EVERY_S)
     await worker.stop()
@@ -96,6 +106,8 @@ async def measure(job: Job) -> Measured:
             counted.total() for counted in (counts.questions, counts.answers, counts.outreach, counts.decisions)
         ),
         stages=dict(watch.seconds),
+        begin_s=marks.begin.wall_s,
+        end_s=marks.end.wall_s,
     )
 
 

@@ -29,6 +29,10 @@ class Measured(msgspec.Struct, frozen=True):
         Questions, answers, outreach requests and decisions written.
     stages
         CPU seconds per part of the work, where asked for.
+    begin_s, end_s
+        Of `seconds`, by a clock that the processes of a machine share.
+    broker_cpu_s
+        CPU of the broker's process while the worker ran, its start included; 0 where the broker is somebody else's.
     """
 
     peer: str
@@ -40,6 +44,9 @@ class Measured(msgspec.Struct, frozen=True):
     flips: int
     others: int = 0
     stages: dict[str, float] = {}
+    broker_cpu_s: float = 0.0
+    begin_s: float = 0.0
+    end_s: float = 0.0
 
     @property
     def per_second(self) -> float:

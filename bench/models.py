@@ -1,4 +1,4 @@
-"""Models for the bench: made up, as what a score costs does not depend on what it says."""
+"""Models for the bench: made up, as what a score costs does not depend on what it says; run, it judges learned ones."""
 
 from __future__ import annotations
 
@@ -43,3 +43,9 @@ async def publish(job: Job) -> None:
             await producer.send_and_wait(topic, key=key, value=msgspec.json.encode(made_up(target)))
     finally:
         await producer.stop()
+
+
+if __name__ == "__main__":
+    from bench.judging import main
+
+    main()

@@ -44,6 +44,7 @@ class Middle(msgspec.Struct, frozen=True):
     flips: int
     others: int
     runs_per_s: list[float]
+    broker_cpu_s_per_million: float = 0.0
 
 
 class Flips(msgspec.Struct, frozen=True):
@@ -100,6 +101,7 @@ def middle(runs: Sequence[Measured]) -> Middle:
         flips=runs[0].flips,
         others=runs[0].others,
         runs_per_s=[run.per_second for run in runs],
+        broker_cpu_s_per_million=median(lambda run: run.broker_cpu_s / run.events * 1e6),
     )
 
 
@@ -144,6 +146,7 @@ def _workers(workers: list[Middle]) -> Table:
     table.add_row("events/s", *(f"{one.events_per_s:,.0f}" for one in workers))
     table.add_row("CPU s per million events, running", *(f"{one.cpu_s_per_million:,.1f}" for one in workers))
     table.add_row("the same, whole process", *(f"{one.whole_cpu_s_per_million:,.1f}" for one in workers))
+    table.add_row("the broker's process beside it", *(f"{one.broker_cpu_s_per_million:,.1f}" for one in workers))
     table.add_row("peak memory, MB", *(f"{one.peak_mb:,.0f}" for one in workers))
     table.add_row("changes an event", *(f"{one.flips / one.events:.2f}" for one in workers))
     table.add_row("questions, answers, outreach an event", *(f"{one.others / one.events:.2f}" for one in workers))

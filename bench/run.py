@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
+from bench.brokers import running
 from bench.job import Job
 from bench.load import Event, produce
 from bench.measure import Measured
 from bench.models import publish
-from streams.broker import Embedded
 from streams.cluster import prepare
 from streams.engine import plan
 
@@ -37,10 +36,10 @@ class WorkerFailed(Exception):
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """Where and how the workers run; no broker: an embedded one for every run.
+    """Where and how the workers run; no broker: an embedded one for every run, `kafka`: an Apache Kafka.
 
     `scored`: a model of every target is there from the beginning, so that every event is scored. `populations`: with
-    the tags that rest on all customers together.
+    the tags that rest on all customers together. `workers` of livetags share one load.
     """
 
     catalogue: Path
@@ -50,15 +49,7 @@ class Setting(msgspec.Struct, frozen=True):
     profile: str = ""
     scored: bool = False
     populations: bool = False
-
-
-@contextlib.contextmanager
-def _broker(setting: Setting) -> Iterator[str]:
-    if setting.broker:
-        yield setting.broker
-        return
-    with Embedded() as embedded:
-        yield embedded.address
+    workers: int = 1
 
 
 def run(peer: Peer, setting: Setting, events: list[Event]) -> Measured:
@@ -69,11 +60,11 @@ def run(peer: Peer, setting: Setting, events: list[Event]) -> Measured:
     WorkerFailed
         The process did not end well.
     """
-    with tempfile.TemporaryDirectory(prefix="livetags-bench-") as kept, _broker(setting) as address:
+    with tempfile.TemporaryDirectory(prefix="livetags-bench-") as kept, running(setting.broker) as broker:
         warm = Path(kept) / "warm.json"
         warm.write_bytes(msgspec.json.encode(events[:WARM]))
         job = Job(
-            broker=address,
+            broker=broker.address,
             name=f"bench-{uuid.uuid4().hex[:8]}",
             directory=str(Path(kept) / "state"),
             events=len(events),
@@ -86,7 +77,9 @@ def run(peer: Peer, setting: Setting, events: list[Event]) -> Measured:
             profile=setting.profile and str(Path(setting.profile).absolute()),
         )
         asyncio.run(_fill(job, events))
-        return _worker(peer, job)
+        before = broker.cpu_s()
+        measured = _worker(peer, job) if setting.workers == 1 else _workers(peer, job, setting.workers)
+        return msgspec.structs.replace(measured, broker_cpu_s=broker.cpu_s() - before)
 
 
 async def _fill(job: Job, events: list[Event]) -> None:
@@ -97,6 +90,25 @@ async def _fill(job: Job, events: list[Event]) -> None:
     await produce(job.broker, topics, events, job.partitions)
     if job.scored:
         await publish(job)
+
+
+def _workers(peer: Peer, job: Job, count: int) -> Measured:
+    """Several workers over one load, as if they were one: from the first one's begin to the last one's end."""
+    progress = Path(job.directory).with_name("progress")
+    progress.mkdir()
+    jobs = [msgspec.structs.replace(job, progress=str(progress), worker=number) for number in range(count)]
+    with ThreadPoolExecutor(count) as pool:
+        found = list(pool.map(lambda one: _worker(peer, one), jobs))
+    return msgspec.structs.replace(
+        found[0],
+        seconds=max(one.end_s for one in found) - min(one.begin_s for one in found),
+        cpu_s=sum(one.cpu_s for one in found),
+        whole_cpu_s=sum(one.whole_cpu_s for one in found),
+        peak_mb=sum(one.peak_mb for one in found),
+        flips=sum(one.flips for one in found),
+        others=sum(one.others for one in found),
+        stages={},
+    )
 
 
 def _worker(peer: Peer, job: Job) -> Measured:

@@ -15,6 +15,7 @@ import msgspec
 
 from schemas.catalogue import Catalogue, Target, Unit
 from schemas.durations import DAY
+from schemas.records import Value
 
 
 class Kind(IntEnum):
@@ -65,6 +66,17 @@ def untransformed(value: float, kind: int, scale: float) -> float:
         Where it is beyond all doubles.
     """
     return (math.copysign(math.expm1(abs(value)), value) if kind == Kind.SIGNED_LOG else value) * scale
+
+
+def usual_value(unit: Unit, how: Transform, mean: float) -> Value:
+    """An input, such as the mean of all, as JSON shows a value of its feature's unit; None beyond all numbers."""
+    try:
+        found = untransformed(mean, how.kind, 1.0 if unit is Unit.MONEY else how.scale)
+    except OverflowError:
+        return None
+    if not math.isfinite(found):
+        return None
+    return round(found) if unit is Unit.DURATION else found
 
 
 def inputs(transforms: Iterable[Transform], values: Iterable[float | None]) -> list[float]:

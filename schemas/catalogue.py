@@ -232,6 +232,28 @@ class Label(msgspec.Struct, frozen=True):
         return self.within_ms + self.arrives_within_ms
 
 
+class Cross(msgspec.Struct, frozen=True):
+    """Two features of a target whose product its second model takes in; one crossed with itself is squared."""
+
+    first: str
+    second: str
+
+
+class Promotion(msgspec.Struct, frozen=True):
+    """When a challenger takes the champion's place.
+
+    Attributes
+    ----------
+    evidence
+        The e-value that the test has to reach: 20 promotes one that is no better once in 20 times at most.
+    automatic
+        Whether it is promoted then; else by hand only.
+    """
+
+    evidence: float = 20.0
+    automatic: bool = True
+
+
 class Target(msgspec.Struct, frozen=True):
     """What a model predicts.
 
@@ -243,6 +265,8 @@ class Target(msgspec.Struct, frozen=True):
         A new state of the model is published at most this often.
     prior
         The share of positive answers to expect before any is known, above 0 and below 1.
+    crosses
+        What its second model takes in besides the features.
     """
 
     name: str
@@ -252,6 +276,8 @@ class Target(msgspec.Struct, frozen=True):
     example_every_ms: int
     refresh_ms: int = DAY
     prior: float = 0.02
+    crosses: tuple[Cross, ...] = ()
+    promotion: Promotion = Promotion()
 
 
 class Crossing(StrEnum):

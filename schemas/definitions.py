@@ -11,10 +11,10 @@ from typing import Final
 
 import msgspec
 
-from schemas.catalogue import Catalogue, Feature, Source, Target
+from schemas.catalogue import Catalogue, Cross, Feature, Promotion, Source, Target
 from schemas.rules import names_in
 
-FORMAT: Final = 2  # of what a trainer keeps; another one can't be read
+FORMAT: Final = 3  # of what a trainer keeps; another one can't be read
 DEFINITION_HEADER: Final = "definition"
 """The header of a training example that holds its target's definition."""
 
@@ -31,11 +31,12 @@ class _Meaning(msgspec.Struct, frozen=True):
 
 
 class _Learning(msgspec.Struct, frozen=True):
-    """What trainers of a catalogue learn: by target, in order, the definition and the prior."""
+    """What trainers of a catalogue learn: by target, in order, the definition, the prior and the products."""
 
     format: int
     definitions: list[str]
     priors: list[float]
+    crosses: list[tuple[Cross, ...]]
 
 
 def definition(catalogue: Catalogue, target: Target) -> str:
@@ -44,7 +45,7 @@ def definition(catalogue: Catalogue, target: Target) -> str:
     label = target.label
     named = {source for feature in features for source in feature.sources} | {*label.absent, label.source}
     meaning = _Meaning(
-        target=msgspec.structs.replace(target, title={}, refresh_ms=0, prior=0.0),
+        target=msgspec.structs.replace(target, title={}, refresh_ms=0, prior=0.0, crosses=(), promotion=Promotion()),
         features=tuple(msgspec.structs.replace(feature, title={}) for feature in features),
         sources=tuple(source for source in catalogue.sources if source.name in named),
         offset_ms=catalogue.offset_ms,
@@ -61,7 +62,8 @@ def learning_fingerprint(catalogue: Catalogue) -> str:
     of all.
     """
     found = [definition(catalogue, target) for target in catalogue.targets]
-    learning = _Learning(FORMAT, found, [target.prior for target in catalogue.targets])
+    priors, crosses = zip(*((target.prior, target.crosses) for target in catalogue.targets), strict=True)
+    learning = _Learning(FORMAT, found, list(priors), list(crosses))
     return hashlib.blake2b(msgspec.json.encode(learning), digest_size=16).hexdigest()
 
 

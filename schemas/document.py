@@ -175,6 +175,20 @@ class Map:
                 self.document.add(at, self.under(key), f"this is {shape(item)}", "a word", hint)
         return found
 
+    def lists(self, key: str, what: str) -> list[tuple[tuple[str, ...], tuple[int, int]]]:
+        """The lists of words in a list, and where each stands; what is no list of words is noted."""
+        value = self.data.get(key, [])
+        if not isinstance(value, list):
+            self.problem(key, f"this is {shape(value)}", f"a list, each of {what}")
+            return []
+        found: list[tuple[tuple[str, ...], tuple[int, int]]] = []
+        for index, item in enumerate(value):
+            if isinstance(item, list) and all(isinstance(word, str) for word in item):
+                found.append((tuple(map(str, item)), self._at_item(key, index)))
+            else:
+                self.document.add(self._at_item(key, index), self.under(key), f"this is {shape(item)}", what)
+        return found
+
     def at_word(self, key: str, word: str) -> tuple[int, int]:
         """Line and column, from 1, of a word that stands in a list."""
         value = self.data[key]

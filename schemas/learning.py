@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
 
 # None of these can be part of a circle, so the garbage collector need not look at them (`gc=False`).
@@ -51,8 +53,37 @@ class Decile(msgspec.Struct, frozen=True):
     mean_score: float
 
 
+class Pipeline(StrEnum):
+    """The two models of a target: logistic regression on its features, and the same with products of them."""
+
+    LINEAR, CROSSED = "linear", "crossed"
+
+
+CROSS_LIMIT = 3.0
+"""No product of two scaled inputs counts for more, either way: rare values would spoil a model in one step."""
+
+
+class CrossWeight(msgspec.Struct, frozen=True, gc=False):
+    """What a product of two features adds: `weight` times the product of both, 0 where one is missing.
+
+    Each of the two is its distance from its mean in spreads (0 where it has none), and the product is held between
+    -CROSS_LIMIT and CROSS_LIMIT. A feature crossed with itself bends its effect.
+    """
+
+    first: str
+    second: str
+    weight: float
+
+
+class Calibration(msgspec.Struct, frozen=True, gc=False):
+    """The second stage of a model: the log odds it gives are `slope * logit + intercept`; (1, 0) changes nothing."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+
 class ModelSnapshot(msgspec.Struct, frozen=True):
-    """A model as plain numbers: `score = 1 / (1 + exp(-(bias + sum(weights * inputs))))`.
+    """A model as plain numbers: `score = 1 / (1 + exp(-(bias + sum(weights * inputs) + crosses)))`.
 
     Attributes
     ----------
@@ -78,6 +109,22 @@ class ModelSnapshot(msgspec.Struct, frozen=True):
         Progressive: of the predictions judged, `learned` of them; None before there is any (auc: of either label).
     deciles
         Calibration of the same predictions, from the lowest scores to the highest.
+    model
+        Which of the target's models it is; the figures are its own.
+    spreads, crosses
+        Of the crossed model, else none: standard deviations of the transformed features, and its products.
+    calibration
+        The second stage, for showing: bias, weights and crosses have it in them already.
+    slope
+        What came, regressed on the log odds foretold before the second stage, lately: 1 is calibrated.
+    in_large
+        Positives over those foretold, of the newest weeks whose answers are there: 1 is calibrated.
+    evidence
+        The e-value of the other model's test (`schemas.model_reports.Trial`).
+    drifts
+        How many changes of level were told (`schemas.model_reports.Drift`).
+    pinned
+        Whether it was put back by hand (`ModelOrder`), so that no later one follows until another order.
     """
 
     target: str
@@ -95,6 +142,15 @@ class ModelSnapshot(msgspec.Struct, frozen=True):
     log_loss: float | None = None
     auc: float | None = None
     deciles: list[Decile] = []
+    model: Pipeline = Pipeline.LINEAR
+    spreads: list[float] = []
+    crosses: list[CrossWeight] = []
+    calibration: Calibration = Calibration()
+    slope: float | None = None
+    in_large: float | None = None
+    evidence: float | None = None
+    drifts: int = 0
+    pinned: bool = False
 
 
 def question_id(customer: str, target: str, at_ms: int) -> str:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import combinations_with_replacement
 from typing import Final
 
 from schemas import rules
-from schemas.catalogue import Feature, Label, Target, Unit
+from schemas.catalogue import Cross, Feature, Label, Promotion, Target, Unit
 from schemas.document import Map
 from schemas.durations import DAY
 from schemas.loading_features import Features, Sources
-from schemas.problems import listing
+from schemas.problems import listing, nearest
 from schemas.typing import called, check_condition
 
-TARGET: Final = ("title", "label", "features", "example_every", "refresh", "prior", "about")
+TARGET: Final = ("title", "label", "features", "example_every", "refresh", "prior", "about", "crosses", "promotion")
 LABEL: Final = ("source", "where", "within", "arrives_within", "absent")
 LEARNABLE: Final = (Unit.MONEY, Unit.COUNT, Unit.RATIO, Unit.DURATION, Unit.BOOLEAN)
+PROMOTION: Final = ("evidence", "automatic")
 PRIOR: Final = 0.02
+MOST_CROSSED: Final = 20
+"""So many features are crossed where nothing is declared: 210 products."""
 
 
 def load_targets(top: Map, sources: Sources, features: Features, exponent: int) -> tuple[Target, ...]:
@@ -28,8 +32,12 @@ def load_targets(top: Map, sources: Sources, features: Features, exponent: int) 
         refresh, prior = node.duration("refresh", DAY) or DAY, _prior(node)
         below = node.map("label") if node.require("label", "{source: outcomes, where: ..., within: 30d}") else None
         label = _label(below, sources, exponent) if below is not None else None
+        crosses = _crosses(node, words) if "crosses" in node else default_crosses(words)
+        below = node.map("promotion") if "promotion" in node else None
+        promotion = _promotion(below) if below is not None else Promotion()
         if label is not None:
-            targets.append(Target(name, node.titles("title", name), label, words, every, refresh, prior))
+            titles = node.titles("title", name)
+            targets.append(Target(name, titles, label, words, every, refresh, prior, crosses, promotion))
     return tuple(targets)
 
 
@@ -49,6 +57,36 @@ def _features(node: Map, features: Features) -> tuple[str, ...]:
 
 def _expected(fitting: str) -> str:
     return f"features in numbers or true and false: {fitting}" if fitting else "features in numbers or true and false"
+
+
+def default_crosses(features: tuple[str, ...]) -> tuple[Cross, ...]:
+    """The products that a target's second model takes in where none are declared: of each two, and each squared."""
+    pairs = combinations_with_replacement(features[:MOST_CROSSED], 2)
+    return tuple(Cross(first, second) for first, second in pairs)
+
+
+def _crosses(node: Map, features: tuple[str, ...]) -> tuple[Cross, ...]:
+    """The products that are declared."""
+    found: list[Cross] = []
+    for pair, at in node.lists("crosses", "two features, [a, b]"):
+        unknown = [word for word in pair if word not in features]
+        if len(pair) != 2:
+            said = f"{len(pair)} features are no pair"
+            node.document.add(at, node.under("crosses"), said, "two features, [a, b]; [a, a] squares one")
+        elif unknown:
+            said = f"there is no feature {unknown[0]!r} in the target's features"
+            expected = f"one of {listing(features)}"
+            node.document.add(at, node.under("crosses"), said, expected, nearest(unknown[0], features))
+        elif Cross(*pair) in found or Cross(pair[1], pair[0]) in found:
+            node.document.add(at, node.under("crosses"), f"{pair[0]!r} and {pair[1]!r} stand here twice", "each once")
+        else:
+            found.append(Cross(*pair))
+    return tuple(found)
+
+
+def _promotion(node: Map) -> Promotion:
+    node.only(PROMOTION, "a promotion")
+    return Promotion(float(node.integer("evidence", 20, 2, 1_000_000)), node.boolean("automatic", default=True))
 
 
 def _prior(node: Map) -> float:

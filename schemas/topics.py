@@ -27,6 +27,7 @@ class Role(StrEnum):
     OUTREACH, TRIGGER_DECISIONS = "outreach", "trigger-decisions"
     CONTROL, CHANGELOG = "control", "changelog"
     TRAINING_EXAMPLES, TRAINER_CHANGELOG = "training-examples", "trainer-changelog"
+    MODEL_EVENTS = "model-events"
     REKEYED = "rekeyed"
 
 
@@ -155,7 +156,19 @@ def _of_source(source: Source, prefix: str) -> list[Topic]:
 
 
 def trainer_topics(catalogue: Catalogue, changelog: Changelog, prefix: str = "") -> tuple[Topic, ...]:
-    """Every topic of a catalogue's trainers: training examples, control, and the changelog of what they learned."""
+    """Every topic of a catalogue's trainers: training examples, control, what was decided about models, and the
+    changelog of what they learned.
+    """
+    events = Topic(
+        prefix + Role.MODEL_EVENTS.value,
+        Role.MODEL_EVENTS,
+        "id of the event",
+        "ModelEvent",
+        Spread.SINGLE,
+        # All that was ever decided is kept; what is told again, as a trainer was stopped meanwhile, replaces itself.
+        Cleanup.COMPACT,
+        "what was decided about models, and on which numbers",
+    )
     learned = Topic(
         changelog.topic,
         Role.TRAINER_CHANGELOG,
@@ -166,7 +179,7 @@ def trainer_topics(catalogue: Catalogue, changelog: Changelog, prefix: str = "")
         "what trainers have learned, for recovery",
         len(catalogue.targets),
     )
-    return (_examples(catalogue, prefix), _control(prefix), learned)
+    return (_examples(catalogue, prefix), _control(prefix), events, learned)
 
 
 def _examples(catalogue: Catalogue, prefix: str) -> Topic:

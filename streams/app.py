@@ -22,7 +22,7 @@ from schemas.learning import ModelSnapshot
 from schemas.topics import Role, read_from
 from streams.agents import ingest
 from streams.ages import Ages
-from streams.beginning import Beginning, row_bytes_read
+from streams.beginning import Beginning
 from streams.beside import Beside, Failed, within
 from streams.broker import BrokerError
 from streams.cluster import Cluster, StateRefused, prepare
@@ -32,16 +32,16 @@ from streams.counters import Counters
 from streams.cuts import FIRST_PARTITION, Cut, Followed
 from streams.emit import producer
 from streams.engine import plan
+from streams.heads import Heads
 from streams.heartbeat import Heartbeat
 from streams.lane import Batch, Lane, Place, Tuning, quiet
 from streams.model_follower import Model, Models
-from streams.patience import waited_for
 from streams.processor import Partition
 from streams.rekey import Rekeyer
-from streams.resuming import resume
 from streams.silence import Silence
 from streams.store import StoreError
 from streams.tables import Tables
+from streams.taking_over import TakingOver
 from streams.task import FlushRule, FlushTorn, Task
 from streams.transactions import Leased, Lost
 from streams.warm import warm
@@ -150,18 +150,26 @@ class Worker:
         self._opened.push_async_callback(within, self._sender.stop)
         await self._sender.start()
         await self._follow()
-        leased = Leased(self._sender, lambda: self._lane.holds)
-        row_bytes = row_bytes_read(self.settings, self.plan)
-        self._tables = Tables(self.cluster, leased, self._file, whole=self.settings.whole, row_bytes=row_bytes)
+        row_bytes = Heads(self.plan).most_bytes if self.settings.arena_bytes else None
+        self._tables = Tables(
+            self.cluster, Leased(self._sender, lambda: self._lane.holds), self._file,
+            row_bytes=row_bytes, whole=self.settings.whole, recovery=self.counters.recovery,
+        )  # fmt: skip
         self._opened.push_async_callback(self._tables.stop)
         engine = ThreadPoolExecutor(1, "livetags-engine")
         self._opened.callback(engine.shutdown)
-        outlet = self._tables.outlet
-        self._begin = Beginning(self.settings, self.plan, self.cluster, outlet, self.counters, engine, self.clock)
+        begin = Beginning(
+            self.settings, self.plan, self.cluster, self._tables.outlet, self.counters, engine, self.clock
+        )
+        self._partitions = TakingOver(
+            self._tables, self.cluster, begin, self.plan.fingerprint, self._file, self.counters
+        )
+        self._opened.push_async_callback(self._partitions.stop)
         self._lane = Lane(
             Tuning.of(self.settings, self.settings.group(self.catalogue.name), self.cluster),
             self._positions,
             [read_from(source, self.settings.topic_prefix) for source in self.catalogue.sources],
+            self.settings.standbys,
         )
         self._rekeyer = Rekeyer(self.settings, self.catalogue, self.cluster, self._sender, self.counters)
         self._rekeyer.hold(self._lane)
@@ -262,19 +270,15 @@ class Worker:
         for task in self._tasks.values():
             task.reassigned()
         new = sorted(numbers - set(self._tasks))
-        rows = self._begin.rows_each(len(numbers))
-        for task in self._tasks.values():
-            task.part.resize(rows)
-        fingerprint = self.plan.fingerprint
-        states = await waited_for(lambda: resume(self._tables, self.cluster, new, fingerprint))
-        for number, one in states.items():
-            self._tasks[number] = task = self._begin.task(number, one, rows, self._tables)
+        for number, task in (await self._partitions.taken_over(new, self._tasks)).items():
+            self._tasks[number] = task
             for model in self._models.held():
                 task.follow(model)
             for stall in self.silence.held():
                 task.follow(stall)
             self._cuts.serve(task)
             self._beside.spawn(self._drive(task))
+        self._partitions.stand_by(self._lane.standbys() - numbers)
 
     def _drop(self, numbers: set[int]) -> None:
         for number in numbers:

@@ -14,7 +14,6 @@ from streams.counters import Counters
 from streams.cuts import Merger
 from streams.emit import Emitter, Outlet
 from streams.engine.plan import Plan
-from streams.heads import Heads
 from streams.processor import Partition
 from streams.reaching import Reaching
 from streams.residence import Cold, rows_within
@@ -22,11 +21,6 @@ from streams.resuming import Resumed
 from streams.store import LABELS, TRIGGERS
 from streams.tables import Tables
 from streams.task import Task
-
-
-def row_bytes_read(settings: Settings, plan: Plan) -> int | None:
-    """How much of each row a start needs; None where all rows are to be in memory."""
-    return Heads(plan).most_bytes if settings.arena_bytes else None
 
 
 class Beginning:
@@ -55,10 +49,17 @@ class Beginning:
         return rows_within(self._settings.arena_bytes, self._plan.width, partitions)
 
     def task(self, number: int, resumed: Resumed, rows: int, tables: Tables) -> Task:
-        """The task of a partition; `rows` of it may be in memory if there is a limit, the others are in `tables`."""
+        """The task of a partition.
+
+        Parameters
+        ----------
+        rows
+            How many of its rows may be in memory, if there is a limit; the others are in `tables`.
+        """
         catalogue, recovered, behind = self._plan.catalogue, resumed.state, resumed.behind
-        marker, read = recovered.marker, functools.partial(tables.some_rows, number)
-        cold = Cold(read, rows, self._counters.cold) if self._settings.arena_bytes else None
+        marker = recovered.marker
+        read, done = functools.partial(tables.some_rows, number), self._counters.cold
+        cold = Cold(read, rows, done, functools.partial(tables.condemn, number)) if self._settings.arena_bytes else None
         part = Partition(self._plan, number, self._cluster.partitions, cold=cold)
         if marker is not None and marker.clock:
             part.restore_cuts(marker.clock)

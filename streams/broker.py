@@ -111,6 +111,11 @@ class Embedded:
         return os.pread(self._log.fileno(), 65_536, 0) if self._log is not None else b""
 
     @property
+    def pid(self) -> int | None:
+        """Its process, None where none runs."""
+        return None if self._process is None else self._process.pid
+
+    @property
     def running(self) -> bool:
         """Whether its process lives."""
         return self._process is not None and self._process.poll() is None

@@ -134,6 +134,13 @@ class Settings(BaseSettings):
         description="A lasting name of this worker: its partitions wait for it over a restart (static membership).",
         json_schema_extra={"unit": "name"},
     )
+    standbys: int = Field(
+        default=0,
+        ge=0,
+        le=3,
+        description="Other workers that keep a copy of a partition's state, so that one takes over in seconds.",
+        json_schema_extra={"unit": "workers"},
+    )
     max_queued: int = Field(
         default=50_000,
         ge=100,

@@ -16,6 +16,7 @@ from schemas.records import Change
 from streams.ages import Ages
 from streams.histogram import Histogram
 from streams.output import Output
+from streams.recovering import Recovery
 from streams.residence import Reads
 from streams.written import Changes
 
@@ -116,6 +117,10 @@ class Model(msgspec.Struct, frozen=True):
     ready: bool
     log_loss: float | None = None
     auc: float | None = None
+    slope: float | None = None
+    in_large: float | None = None
+    evidence: float | None = None
+    drifts: int = 0
 
 
 class Counters:
@@ -127,6 +132,10 @@ class Counters:
         By source and partition, of the partitions it has.
     held
         By partition.
+    recovery
+        How far the recovery of its partitions is.
+    standbys
+        By partition that it stands by for, offsets of the changelog that are not taken in; None before that is known.
     decisions, outreach, questions, answers, models
         What triggers and learning did; each stays empty in a worker without them. `questions` is by target.
     """
@@ -151,6 +160,8 @@ class Counters:
         self.ages = ages
         self.standings: dict[str, dict[int, Standing]] = {name: {} for name in sources}
         self.held: dict[int, Held] = {}
+        self.recovery = Recovery()
+        self.standbys: dict[int, int | None] = {}
         self.flush_s = Histogram(FLUSH_BOUNDS_S)
         self.flushed_rows = 0
         self.flushed_bytes = 0
@@ -201,7 +212,8 @@ class Counters:
             self.models.pop(target, None)
             return
         figures = snapshot.version, snapshot.ready, snapshot.log_loss, snapshot.auc
-        self.models[target] = Model(*figures)
+        watched = snapshot.slope, snapshot.in_large, snapshot.evidence, snapshot.drifts
+        self.models[target] = Model(*figures, *watched)
 
     def _keep(self, changes: Changes) -> None:
         """Keep the pages that hold the latest changes."""

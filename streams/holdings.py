@@ -15,7 +15,19 @@ import msgspec
 from rocksdict import AccessType, Rdict
 
 from streams.cluster import STAMP, Stamp
-from streams.store import LABELS, LEARNED, MARKER, ROW, TRIGGERS, Marker, NewerFormat, Stand, options, stand_of
+from streams.store import (
+    LABELS,
+    LEARNED,
+    MARKER,
+    ROW,
+    TRIGGERS,
+    Marker,
+    NewerFormat,
+    Stand,
+    ends_after,
+    options,
+    stand_of,
+)
 
 LOCK: Final = "LOCK"  # RocksDB's own name
 PREFIX_BYTES: Final = 1
@@ -102,7 +114,7 @@ def _partition(path: Path) -> PartitionHeld:
         counts = Counter(_prefixes(db))
     except NewerFormat as error:
         return PartitionHeld(
-            number, size, f"{path} was written by a newer livetags ({error}): look at it with that one"
+            number, size, f"{path} was written by a newer livetags ({error}): look at it with that version"
         )
     except Exception as error:
         return PartitionHeld(number, size, _damaged(path, error))
@@ -115,8 +127,12 @@ def _partition(path: Path) -> PartitionHeld:
 
 def _prefixes(db: Rdict) -> Iterator[bytes]:
     """The first bytes of every key but the marker's."""
-    keys = db.keys()  # without the values, unlike `db.items`
-    return (key[:PREFIX_BYTES] for key in keys if isinstance(key, bytes) and key != MARKER)
+    last = b""
+    for key in db.keys():  # noqa: SIM118 - without the values, unlike `db.items`
+        last = key if isinstance(key, bytes) else last
+        if last != MARKER:
+            yield last[:PREFIX_BYTES]
+    ends_after(db, last)
 
 
 def _sizes(path: Path) -> Iterator[int]:

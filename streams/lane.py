@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import logging
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -28,6 +27,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from yarl import URL
 
+from streams.bare import bare
 from streams.heard import Heard
 from streams.patience import patient
 from streams.places import EMBEDDED_SESSION_S as EMBEDDED_SESSION_S
@@ -87,7 +87,7 @@ class _Thread(Heard, driver.AIOKafkaConsumerThread):
 
     async def _fetch(self, active: set[TP], timeout: float) -> _Fetched:
         try:
-            records = await self._fetch_records(self._ensure_consumer(), active, timeout=timeout)
+            records = await self._fetch_records(bare(self._ensure_consumer()), active, timeout=timeout)
         except NoOffsetForPartitionError:
             # Of places just assigned aiokafka asks the group, which may know nothing yet; `place_at` says it at once.
             return _Fetched({}, {})
@@ -148,6 +148,7 @@ class _Consumer(driver.Consumer):
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         self._begins: dict[TP, int] = {}
+        self.epoch = 0
         self.received: dict[TP, int] = {}
         self.placed: dict[TP, int] = {}
         return _Thread(self, loop=self.loop, beacon=self.beacon)
@@ -156,7 +157,7 @@ class _Consumer(driver.Consumer):
         """One message per place and fetch; a batch overtaken by a rebalance is dropped, as positions are set again."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
-        generation, active = self.app.consumer_generation_id, self._get_active_partitions()
+        drawn, active = self._drawn, self._get_active_partitions()
         if not active:
             await self.sleep(IDLE_S)
             return
@@ -164,19 +165,26 @@ class _Consumer(driver.Consumer):
         for place, records in fetched.records.items():
             if self.should_stop or not self.flow_active:
                 return
-            if generation != self.app.consumer_generation_id:
+            if drawn != self._drawn:
                 await self.perform_seek()
                 return
             end = fetched.positions.get(place, records[-1].offset + 1)
-            batch = Batch(Place(place.topic, place.partition), self._begins.get(place, records[0].offset), end, records)
-            self._begins[place] = end
-            yield place, self._to_message(place, batch)
+            yield place, self._batch(place, self._begins.get(place, records[0].offset), end, records)
         # Ends of transactions, and what is left of aborted ones, take offsets and bring no records.
         for place in fetched.positions.keys() - fetched.records.keys():
             begin, end = self._begins.get(place), fetched.positions[place]
-            if begin is not None and begin < end and generation == self.app.consumer_generation_id:
-                self._begins[place] = end
-                yield place, self._to_message(place, Batch(Place(place.topic, place.partition), begin, end, ()))
+            if begin is not None and begin < end and drawn == self._drawn:
+                yield place, self._batch(place, begin, end, ())
+
+    @property
+    def _drawn(self) -> tuple[int, int]:
+        """Changes whenever partitions are dealt out, also where the group does so under the generation it had."""
+        return self.app.consumer_generation_id, self.epoch
+
+    def _batch(self, place: TP, begin: int, end: int, records: Sequence[Any]) -> Any:
+        """A message with those records; the place's next batch begins at their end."""
+        self._begins[place] = end
+        return self._to_message(place, Batch(Place(place.topic, place.partition), begin, end, records, self.epoch))
 
     def _to_message(self, tp: TP, batch: Batch) -> Any:
         last = batch.records[-1] if batch.records else None
@@ -197,6 +205,7 @@ class _Consumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """Read on from the positions of the state."""
         transport: Any = self.transport
+        self.epoch += 1
         self._thread.heard_s = time.monotonic()  # the group just told what is ours
         assigned = {TP(*place) for place in self.assignment()}
         wanted = await transport.positions(
@@ -207,6 +216,7 @@ class _Consumer(driver.Consumer):
             {place: offset for place, offset in offsets.items() if place in assigned}
         )
         self.received, self.placed = dict(self._begins), dict(self._begins)
+        self.epoch += 1
         self._read_offset.clear()
 
     def verify_event_path(self, now: float, tp: TP) -> None:
@@ -267,7 +277,8 @@ class _Schema(faust.Schema):  # type: ignore[type-arg]
 class Lane:
     """A Faust app that reads the sources in batches."""
 
-    def __init__(self, tuning: Tuning, positions: Positions, topics: Sequence[str]) -> None:
+    def __init__(self, tuning: Tuning, positions: Positions, topics: Sequence[str], standbys: int = 0) -> None:
+        """`standbys`: how many other members the group has stand by for each partition."""
         urls = [URL(f"aiokafka://{address.strip()}") for address in tuning.address.split(",")]
         session_s = tuning.session_s
         self.app = faust.App(
@@ -277,7 +288,7 @@ class Lane:
             store="memory://",
             autodiscover=False,
             web_enabled=False,
-            canonical_url=_url_of(tuning.member_id),
+            canonical_url=tuning.url,
             topic_allow_declare=False,
             topic_disable_leader=True,
             table_standby_replicas=1,
@@ -293,7 +304,8 @@ class Lane:
             producer_linger=0,
             TableManager=_NoTables,
         )
-        self.app.assignor.replicas = 0  # standbys=1 above picks Faust's assignor, which keeps partitions together
+        # table_standby_replicas=1 above picks Faust's assignor, which keeps partitions together.
+        self.app.assignor.replicas = standbys
         transport = _Transport(urls, self.app, loop=self.app.loop)
         transport.tuning, transport.positions = tuning, positions
         self.app.transport = transport
@@ -305,9 +317,17 @@ class Lane:
         consumer: Any = self.app.consumer
         return consumer  # type: ignore[no-any-return]
 
+    def standbys(self) -> frozenset[int]:
+        """The partitions that this worker stands by for, as the group dealt them out."""
+        return frozenset(place.partition for place in self.app.assignor.assigned_standbys())
+
     def received(self, batch: Batch) -> None:
         """Note that a batch has come out of the lane: only then may its place be at its end."""
         self._consumer.received[TP(batch.place.topic, batch.place.partition)] = batch.end
+
+    def current(self, batch: Batch) -> bool:
+        """Whether a batch was fetched since positions were set last; one from before is read again."""
+        return batch.epoch == self._consumer.epoch
 
     def placed(self, place: Place) -> int | None:
         """Where reading began after the latest assignment: later than was wanted where records had expired."""
@@ -374,15 +394,6 @@ class Lane:
             await call()
 
         self.app.on_partitions_revoked.connect(revoked, weak=False)
-
-
-def _url_of(member_id: str) -> str:
-    """What Faust's assignor knows a member by: nothing is served there.
-
-    A static member that is back gets its old assignment, made out to its URL of then: so that has to last as it does.
-    """
-    host = uuid.uuid5(uuid.NAMESPACE_OID, member_id) if member_id else uuid.uuid4()
-    return f"http://{host.hex}:80"
 
 
 def quiet() -> None:

@@ -1,14 +1,15 @@
 """A target at work: its training examples in, snapshots of its model out, what it has learned written back.
 
 A snapshot is published only when the flush that holds it is done: what is on the control topic is never ahead of the
-state, so that no version can come twice with two contents. The newest one is part of the state; a trainer that was
-stopped between the flush and the publication makes up for it when it starts.
+state, so that no version can come twice with two contents. The newest one is part of the state, and so are decisions
+not told yet; a trainer that was stopped between the flush and the publication makes up for both when it starts.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -17,11 +18,13 @@ from typing import Any, Final
 
 import msgspec
 
+from models.report import report
 from models.trainer import Trainer
 from models.transform import transforms_of
 from schemas.catalogue import Catalogue, Target
 from schemas.definitions import DEFINITION_HEADER, definition
 from schemas.learning import Example, ModelSnapshot, Question
+from schemas.model_reports import ModelEvent, ModelOrder
 from schemas.reasons import TIME_LIMITS
 from streams.cluster import Cluster
 from streams.lane import Batch, Lane, Place
@@ -29,7 +32,10 @@ from streams.store import LEARNED, Entry, Marker, Rows
 from streams.tables import Recovered, Tables
 from streams.task import FlushRule, FlushTorn, LaneGap
 
-NEWEST: Final = b"newest"  # the newest snapshot, beside the trainer's own entries
+# Beside the trainer's own entries: the newest snapshot, and what was decided and may not have been told.
+NEWEST: Final = b"newest"
+UNTOLD: Final = b"untold"
+REPORT_EVERY_S: Final = 10.0
 
 log = logging.getLogger("livetags")
 
@@ -94,8 +100,8 @@ class Reader:
             example = self._read(record)
             if isinstance(example, Unfit):
                 if not self.unfit[example]:
-                    place = f"{record.topic}/{record.partition} at offset {record.offset}"
-                    log.warning("%s: an example %s is passed over; more of these are only counted", place, example)
+                    place = f"of target {self._target.name!r} at offset {record.offset}"
+                    log.warning("an example %s, %s, is passed over; more of these are only counted", place, example)
                 self.unfit[example] += 1
             else:
                 found.append(example)
@@ -131,11 +137,16 @@ class Learning:
 
     def __init__(self, catalogue: Catalogue, place: Place, recovered: Recovered) -> None:
         self.place, self.target = place, catalogue.targets[place.partition]
-        self.trainer = Trainer(self.target, transforms_of(catalogue, self.target))
+        self._catalogue = catalogue
+        self.trainer = Trainer(self.target, transforms_of(catalogue, self.target), catalogue.offset_ms)
         self.reader = Reader(catalogue, self.target)
         kept = dict(recovered.kept[LEARNED])
         self.published = kept.pop(NEWEST, None)
+        # Told once more: they have the same ids.
+        self._telling = self._untold = msgspec.json.decode(kept.pop(UNTOLD, b"[]"), type=list[ModelEvent])
         self.trainer.load(kept.items())
+        self._ordered = False
+        self._reported, self._reported_at = b"", -math.inf
         self._newest = self.published
         snapshot = msgspec.json.decode(self.published, type=ModelSnapshot) if self.published else None
         self._version = snapshot.version if snapshot else 0
@@ -181,13 +192,21 @@ class Learning:
         if not self._queue:
             return False
         records = [self._queue.popleft() for _ in range(min(limit, len(self._queue)))]
-        snapshots = self.trainer.take(self.reader.read(records))
-        if snapshots:
-            self._version = snapshots[-1].version
-            self._newest = msgspec.json.encode(snapshots[-1])
+        self._made(self.trainer.take(self.reader.read(records)))
         self._bytes += sum(len(record.value or b"") for record in records)
         self.position = records[-1].offset + 1 if self._queue else self._expected
         return True
+
+    def follow(self, order: ModelOrder) -> None:
+        """Do what was ordered by hand, unless it was done before."""
+        if self.trainer.choosing.is_new(order):
+            self._made(self.trainer.follow(order))
+            self._ordered = True
+
+    def _made(self, snapshots: Sequence[ModelSnapshot]) -> None:
+        if snapshots:
+            self._version = snapshots[-1].version
+            self._newest = msgspec.json.encode(snapshots[-1])
 
     def balance(self, lane: Lane, limit: int) -> None:
         """Read no further while so many are here, until half of them are learned."""
@@ -204,7 +223,7 @@ class Learning:
 
     def standing(self, behind: int | None) -> Standing:
         """How far it is; `behind` is how many examples were not received yet."""
-        counters, progress = self.trainer.counters, self.trainer.progress
+        counters, progress = self.trainer.counters, self.trainer.champion.shown
         return Standing(
             target=self.target.name,
             version=self._version,
@@ -232,7 +251,7 @@ class Learning:
 
     @property
     def _dirty(self) -> bool:
-        return self.position != self._flushed_position
+        return self.position != self._flushed_position or self._ordered
 
     async def flush(self, tables: Tables, cluster: Cluster, fingerprint: str) -> bool:
         """Write the state as it is now; whether there is a new snapshot to publish.
@@ -249,9 +268,11 @@ class Learning:
             position = self.position
             if position is None or not self._dirty:
                 return False
-            self._torn, self._bytes = True, 0
-            newest = self._newest
+            self._torn, self._bytes, self._ordered = True, 0, False
+            newest, events = self._newest, self.trainer.take_events()
             kept = [Entry(LEARNED + key, value) for key, value in self.trainer.take_entries()]
+            if events or self._untold:
+                kept.append(Entry(LEARNED + UNTOLD, msgspec.json.encode(events)))
             if newest != self.published:
                 kept.append(Entry(LEARNED + NEWEST, newest))
             marker = Marker(
@@ -265,5 +286,25 @@ class Learning:
             )
             await tables.flush(self.place.partition, Rows([], []), marker, kept)
             news, self.published = newest != self.published, newest
+            self._untold = events
+            self._telling = self._telling + events
             self._torn, self._flushed_position = False, position
             return news
+
+    # ------------------------------------------------------------------------------------------------ told
+
+    def take_telling(self) -> list[ModelEvent]:
+        """The decisions that are safe in the state and were not told by this trainer yet."""
+        telling, self._telling = self._telling, []
+        return telling
+
+    def report(self, now_s: float, *, at_once: bool) -> bytes | None:
+        """What there is to see of the target's models; None where it was reported a moment ago, or is the same."""
+        if not at_once and now_s - self._reported_at < REPORT_EVERY_S:
+            return None
+        made = msgspec.json.encode(report(self._catalogue, self.trainer))
+        self._reported_at = now_s
+        if made == self._reported:
+            return None
+        self._reported = made
+        return made

@@ -211,6 +211,23 @@ METRICS: Final[tuple[Declared, ...]] = (
         lambda r: _each({str(number): held.timers for number, held in r.counters.held.items()}),
     ),
     Declared(
+        "recovery_partitions", GAUGE, "partitions", "Partitions whose state is being recovered.", (),
+        lambda r: _one(0 if (found := r.counters.recovery.status) is None else found.partitions),
+    ),
+    Declared(
+        "recovery_left_records", GAUGE, "records", "Offsets of the changelog that recovery has to read.", (),
+        lambda r: _one(0 if (found := r.counters.recovery.status) is None else found.left),
+    ),
+    Declared(
+        "recovered_records", COUNTER, "", "Records of the changelog that recoveries have read.", (),
+        lambda r: _one(r.counters.recovery.records),
+    ),
+    Declared(
+        "standby_lag_records", GAUGE, "records",
+        "Offsets of the changelog not taken in, of partitions that this worker stands by for.", ("partition",),
+        lambda r: _known((str(number), lag) for number, lag in sorted(r.counters.standbys.items())),
+    ),
+    Declared(
         "source_watermark_timestamp_seconds", GAUGE, "seconds",
         "Event time up to which a partition's timers have fired.", PLACE,
         lambda r: _places(r, lambda one: _seconds(one.watermark_ms)),
@@ -297,6 +314,25 @@ METRICS: Final[tuple[Declared, ...]] = (
     Declared(
         "model_roc_auc", GAUGE, "", "Progressive area under the model's ROC curve, 0.5 is chance.", ("target",),
         lambda r: _known((target, one.auc) for target, one in r.counters.models.items()),
+    ),
+    Declared(
+        "model_calibration_slope", GAUGE, "",
+        "What came regressed on the model's log odds; 1 is calibrated.", ("target",),
+        lambda r: _known((target, one.slope) for target, one in r.counters.models.items()),
+    ),
+    Declared(
+        "model_calibration_in_large", GAUGE, "",
+        "Positives over those foretold in the newest answered weeks; 1 is calibrated.", ("target",),
+        lambda r: _known((target, one.in_large) for target, one in r.counters.models.items()),
+    ),
+    Declared(
+        "model_challenger_evidence", GAUGE, "",
+        "E-value of the test whether the target's other model is better.", ("target",),
+        lambda r: _known((target, one.evidence) for target, one in r.counters.models.items()),
+    ),
+    Declared(
+        "model_drifts", GAUGE, "", "Changes of level found in base rate, log loss and features.", ("target",),
+        lambda r: _known((target, float(one.drifts)) for target, one in r.counters.models.items()),
     ),
 )  # fmt: skip
 

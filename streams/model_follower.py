@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from schemas.catalogue import Catalogue
+from schemas.catalogue import Catalogue, Cross, Target
 from schemas.learning import ModelSnapshot, model_key
 from streams.engine.plan import Plan
 from streams.engine.tables import Models as Folded
@@ -35,13 +35,24 @@ def take_in(plan: Plan, folded: Folded, held: dict[str, ModelSnapshot], snapshot
     if snapshot.target not in names or not snapshot.ready or held.get(snapshot.target) == snapshot:
         return False
     index = names.index(snapshot.target)
-    if tuple(snapshot.features) != plan.catalogue.targets[index].features:
+    if not fits(plan.catalogue.targets[index], snapshot):
         return False
     first, end = plan.tables.targets[index][["inputs", "inputs_end"]].tolist()
+    start, stop = plan.tables.cross_starts[index : index + 2].tolist()
+    folded.crossed[index] = bool(snapshot.crosses)
+    if snapshot.crosses:
+        folded.inverses[first:end] = [1.0 / spread if spread else 0.0 for spread in snapshot.spreads]
+        folded.cross_weights[start:stop] = [cross.weight for cross in snapshot.crosses]
     folded.weights[first:end], folded.means[first:end] = snapshot.weights, snapshot.means
     folded.bias[index], folded.ready[index] = snapshot.bias, True
     held[snapshot.target] = snapshot
     return True
+
+
+def fits(target: Target, snapshot: ModelSnapshot) -> bool:
+    """Whether a model takes in what the catalogue's target names: its features, and its products or none."""
+    crosses = tuple(Cross(one.first, one.second) for one in snapshot.crosses)
+    return tuple(snapshot.features) == target.features and (not crosses or crosses == target.crosses)
 
 
 class Models:
@@ -77,7 +88,7 @@ class Models:
         except msgspec.MsgspecError as error:
             log.warning("the model of %s at control offset %d can't be read: %s", target.name, offset, error)
             return
-        if tuple(snapshot.features) != target.features:
+        if not fits(target, snapshot):
             log.warning("the model of %s at control offset %d is of other features: not used", target.name, offset)
             return
         self._held[target.name] = model = Model(target.name, snapshot, offset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import Final, Self
 
@@ -22,12 +23,16 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Records of one fetch, in order: those at offsets `begin` to `end` (excluded); some offsets may hold none."""
+    """Records of one fetch, in order: those at offsets `begin` to `end` (excluded); some offsets may hold none.
+
+    `epoch` counts how often positions had been set when it was fetched.
+    """
 
     place: Place
     begin: int
     end: int
     records: Sequence[ConsumerRecord[bytes, bytes]]
+    epoch: int = 0
 
 
 class Tuning(msgspec.Struct, frozen=True):
@@ -46,6 +51,15 @@ class Tuning(msgspec.Struct, frozen=True):
     def session_s(self) -> float:
         """After how long without a heartbeat the group gives a member up."""
         return min(self.session_timeout_s, EMBEDDED_SESSION_S) if self.embedded else self.session_timeout_s
+
+    @property
+    def url(self) -> str:
+        """What Faust's assignor knows the member by; nothing is served there.
+
+        A static member that is back gets its old assignment, made out to its URL of then: so that lasts as it does.
+        """
+        host = uuid.uuid5(uuid.NAMESPACE_OID, self.member_id) if self.member_id else uuid.uuid4()
+        return f"http://{host.hex}:80"
 
     @classmethod
     def of(cls, settings: Settings, group: str, cluster: Cluster) -> Self:

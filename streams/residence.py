@@ -44,11 +44,15 @@ class Reads(msgspec.Struct):
 
 
 class Cold(msgspec.Struct, frozen=True):
-    """Where rows are read from that are not in memory, how many may be, and where what was done is counted."""
+    """Where rows are read from that are not in memory, how many may be, and where what was done is counted.
+
+    `lost` gives the error to raise where what is read is missing or is no row.
+    """
 
     read: Reader
     rows: int
     done: Reads = msgspec.field(default_factory=Reads)
+    lost: Callable[[str], Exception] = RowLost
 
 
 def rows_within(limit_bytes: int, width: int, partitions: int) -> int:
@@ -63,7 +67,7 @@ class Residence:
         self._empty, self._arena, self._read = plan.rows.empty, arena, cold.read
         self._tick, self._pinned = 0, NEVER
         self._busy = 0
-        self.done = cold.done
+        self.done, self._lost = cold.done, cold.lost
 
     # ------------------------------------------------------------------------------------------------- how many
 
@@ -167,11 +171,14 @@ class Residence:
         found = self._read([arena.customers[slot].encode() for slot in slots.tolist()])
         rows = [row for row in found if row is not None]
         if len(rows) < len(found):
-            raise RowLost(
+            raise self._lost(
                 f"{len(found) - len(rows)} of {len(found)} rows are missing in the local state. "
                 "Remove it to fetch it from the changelog"
             )
-        codec.decode(rows, arena.state.rows, frames, self._empty, arena.heads.width)
+        try:
+            codec.decode(rows, arena.state.rows, frames, self._empty, arena.heads.width)
+        except codec.CorruptRow as error:
+            raise self._lost(str(error)) from None
         self.done.reads += 1
         self.done.rows += len(rows)
 

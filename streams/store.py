@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
-from rocksdict import Options, Rdict, ReadOptions, WriteBatch
+from rocksdict import DBCompressionType, Options, Rdict, ReadOptions, WriteBatch, WriteOptions
+
+from streams.torn import StoreError as StoreError
+from streams.torn import StoreTorn, condemn, condemned, manifest_trouble, move_aside, tells_of_damage, watched
 
 log = logging.getLogger("livetags")
 
@@ -28,13 +31,11 @@ SIDES: Final = (LABELS, TRIGGERS, LEARNED)
 STATE_FORMAT: Final = 1
 """Of markers and of what they make count; one more with every change that an older livetags would misread."""
 SLICE_ROWS = 2_000
+Pair = tuple[bytes, bytes | None]
+"""A key and its value; None removes it."""
 OPEN_WITHIN_S = 10.0
 _WRITE_BUFFER = 16_777_216
 _READ_AHEAD = 4_194_304
-
-
-class StoreError(Exception):
-    """The local state can't be opened; the message says what to do."""
 
 
 class NewerFormat(Exception):
@@ -95,6 +96,13 @@ class Rows(msgspec.Struct, frozen=True):
     rows: list[bytes]
 
 
+class Moved(msgspec.Struct, frozen=True):
+    """A damaged database that was moved aside: where to, and what was wrong with it."""
+
+    path: str
+    why: str
+
+
 class Stand(msgspec.Struct, frozen=True):
     """The database's own record, under `MARKER`: its marker, and the changelog's next offset."""
 
@@ -136,7 +144,13 @@ def _refuse_newer(found: _Format | None) -> None:
 
 
 class Store:
-    """The database of one partition."""
+    """The database of one partition.
+
+    Attributes
+    ----------
+    aside
+        Where a damaged database was moved that had its place; this one is empty then.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open it, waiting a little for a worker of this machine that is about to let go of it.
@@ -144,32 +158,96 @@ class Store:
         Raises
         ------
         StoreError
-            Another process holds it, or it is damaged.
+            Another process holds it, or the disk does not let it be opened.
         NewerFormat
             A newer livetags wrote it.
         """
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = _open(path)
-        kept = self._db.get(MARKER)
+        self.aside: Moved | None = None
+        self._settled = True
+        self._db: Rdict | None = None
+        try:
+            self._begin()
+        except StoreTorn as torn:
+            self.close()
+            self.aside = Moved(str(move_aside(path)), torn.why)
+            self._begin()
+
+    def _begin(self) -> None:
+        """Open the database and read where it stands."""
+        if why := condemned(self.path) or manifest_trouble(self.path):
+            raise StoreTorn(self.path, why)
+        self._db = _open(self.path)
+        with watched(self.path):
+            kept = self._rocks.get(MARKER)
         try:
             stand = stand_of(kept) if kept is not None else Stand(None, 0)
         except NewerFormat:
-            self._db.close()
+            self.close()
             raise
+        except msgspec.DecodeError as error:
+            raise condemn(self.path, f"its marker can't be read: {error}") from None
         self.marker = stand.marker
         self.changelog_position = stand.changelog
 
+    @property
+    def _rocks(self) -> Rdict:
+        if self._db is None:
+            raise ValueError(f"{self.path} is closed")
+        return self._db
+
     def write(self, entries: Iterable[Entry], marker: Marker | None, changelog_position: int) -> None:
-        """Write entries, marker and changelog position as one."""
+        """Write entries, marker and changelog position as one.
+
+        Raises
+        ------
+        StoreError
+            They can't be written.
+        """
+        self.settle()
+        self._write(((entry.key, entry.value) for entry in entries), marker, changelog_position, None)
+
+    def fill(self, pairs: Iterable[Pair], marker: Marker | None, changelog_position: int) -> None:
+        """Write keys and values of the changelog, as `write` does, at the price of reading some again after a crash.
+
+        RocksDB's own log is left out, so that a crash puts the database back to where `settle` or a full buffer left
+        it: what followed is in the changelog.
+
+        Raises
+        ------
+        StoreError
+            They can't be written.
+        """
+        self._settled = False
+        self._write(pairs, marker, changelog_position, _unlogged())
+
+    def settle(self) -> None:
+        """Have what `fill` wrote outlast a crash: before anything that is logged, or a crash would keep that alone.
+
+        Raises
+        ------
+        StoreError
+            It can't be written.
+        """
+        if not self._settled:
+            with watched(self.path):
+                self._rocks.flush()
+            self._settled = True
+
+    def _write(
+        self, pairs: Iterable[Pair], marker: Marker | None, changelog_position: int, how: WriteOptions | None
+    ) -> None:
         batch = WriteBatch(raw_mode=True)
-        for entry in entries:
-            if entry.value is None:
-                batch.delete(entry.key)
+        put = batch.put
+        for key, value in pairs:
+            if value is None:
+                batch.delete(key)
             else:
-                batch.put(entry.key, entry.value)
-        batch.put(MARKER, msgspec.json.encode(Stand(marker, changelog_position)))
-        self._db.write(batch)
+                put(key, value)
+        put(MARKER, msgspec.json.encode(Stand(marker, changelog_position)))
+        with watched(self.path):
+            self._rocks.write(batch, how)
         self.marker, self.changelog_position = marker, changelog_position
 
     def rows(self, most: int | None = None) -> Rows:
@@ -183,7 +261,8 @@ class Store:
 
     def some_rows(self, customers: Sequence[bytes]) -> list[bytes | None]:
         """The rows of those customers, None where there is none; read all at once."""
-        found: Any = self._db.get([ROW + customer for customer in customers])
+        with watched(self.path):
+            found: Any = self._rocks.get([ROW + customer for customer in customers])
         return list(found)
 
     def kept(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
@@ -191,27 +270,63 @@ class Store:
         return [(key[len(prefix) :], value) for key, value in self._under(prefix)]
 
     def _under(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Every key under that prefix, whole, and its value."""
+        """Every key under that prefix, whole, and its value.
+
+        Raises
+        ------
+        StoreTorn
+            Some of it can't be read: RocksDB's iterator just ends there, so it is asked why it ended.
+        """
         within = ReadOptions()
         within.set_iterate_upper_bound(prefix[:-1] + bytes([prefix[-1] + 1]))
         within.set_readahead_size(_READ_AHEAD)
-        return cast(Iterator[tuple[bytes, bytes]], self._db.items(from_key=prefix, read_opt=within))
+        last = prefix
+        with watched(self.path):
+            pairs = cast(Iterator[tuple[bytes, bytes]], self._rocks.items(from_key=prefix, read_opt=within))
+            for pair in pairs:
+                last = pair[0]
+                yield pair
+            ends_after(self._rocks, last)
 
     def row(self, customer: bytes) -> bytes | None:
         """The customer's stored row, or None."""
         return self.value(ROW + customer)
 
     def value(self, key: bytes) -> bytes | None:
-        """What is stored under that key, or None."""
-        value: bytes | None = self._db.get(key)
+        """What is stored under that key, or None.
+
+        Raises
+        ------
+        StoreTorn
+            It can't be read.
+        """
+        with watched(self.path):
+            value: bytes | None = self._rocks.get(key)
         return value
+
+    def condemn(self, why: str) -> StoreTorn:
+        """Have the next start move this database aside: what it holds is not what was written. The error to raise."""
+        return condemn(self.path, why)
 
     def close(self) -> None:
         """Close it; another worker may open it then. What a full disk keeps from it is in the changelog."""
+        if self._db is None:
+            return
         try:
-            self._db.close()
+            self._db.close()  # which writes what `fill` left in memory
         except Exception as error:  # rocksdict raises Exception itself
             log.warning("the state in %s was closed as it was: %s", self.path, error)
+        self._db = None
+
+
+def ends_after(db: Rdict, last: bytes) -> None:
+    """Nothing where the database ends after that key; RocksDB's error where it only can't be read on."""
+    read_on = db.iter()
+    try:
+        read_on.seek(last + b"\0")
+        read_on.status()
+    finally:
+        del read_on  # an iterator holds the database open, as long as an error's traceback holds it
 
 
 def options() -> Options:
@@ -222,6 +337,13 @@ def options() -> Options:
     found.set_max_write_buffer_number(2)
     found.set_keep_log_file_num(1)
     found.set_max_open_files(64)
+    found.set_compression_type(DBCompressionType.lz4())
+    return found
+
+
+def _unlogged() -> WriteOptions:
+    found = WriteOptions()
+    found.disable_wal = True  # type: ignore[method-assign, assignment]  # a property, whatever its stub says
     return found
 
 
@@ -231,10 +353,10 @@ def _open(path: Path) -> Rdict:
         try:
             return Rdict(str(path), options())
         except Exception as error:  # rocksdict raises Exception itself
+            if tells_of_damage(error):
+                raise StoreTorn(path, str(error)) from None
             if "lock" not in str(error).lower():
-                raise StoreError(
-                    f"the state in {path} can't be opened: {error}. Remove it to fetch it from the changelog"
-                ) from None
+                raise StoreError(f"the state in {path} can't be opened: {error}") from None
             if time.monotonic() > deadline:
                 raise StoreError(
                     f"another worker holds the state in {path}; give each its own LIVETAGS_DATA_DIR"

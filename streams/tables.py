@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -25,9 +26,13 @@ from schemas.topics import Role
 from streams.cluster import Cluster, StateRefused, rebuild_command
 from streams.emit import Outlet, Writer, producer
 from streams.record_batch import plain
+from streams.recovering import Recovery
 from streams.store import MARKER, ROW, SIDES, SLICE_ROWS, Entry, Marker, NewerFormat, Rows, Store, marker_of
 from streams.tail import TailShorter, TailStuck, read_to_end
+from streams.torn import StoreTorn
 from streams.transactions import Transactions
+
+log = logging.getLogger("livetags")
 
 Publish = Callable[[], Awaitable[Marker]]
 """Publishes what belongs to a flush and gives its marker; called within the transaction, where there is one."""
@@ -57,24 +62,43 @@ class Tables:
         file: str = "CATALOGUE",
         role: Role = Role.CHANGELOG,
         *,
-        whole: bool = False,
         row_bytes: int | None = None,
+        whole: bool = False,
+        recovery: Recovery | None = None,
     ) -> None:
-        """`file` is the catalogue's file, for messages; `role` the changelog's, as each process has its own.
+        """The tables of one process.
 
-        `sender` is what has a producer's `create_batch` and `send_batch`, without transactions; `whole` says whether
-        what a partition publishes goes into its flushes' transactions.
-        Of each row the first `row_bytes` are recovered; None: all.
+        Parameters
+        ----------
+        sender
+            What has a producer's `create_batch` and `send_batch`, without transactions.
+        file
+            The catalogue's file, for messages.
+        role
+            The changelog's, as each process has its own.
+        row_bytes
+            How much of each row is recovered; None: all of it.
+        whole
+            Whether what a partition publishes goes into its flushes' transactions.
+        recovery
+            Is told how far recoveries are.
         """
-        self._whole, self._row_bytes = whole, row_bytes
+        self._row_bytes, self._whole = row_bytes, whole
         self._cluster, self._sender = cluster, sender
         self._rebuild = rebuild_command(file, role)
         self._topic = cluster.named(role)
+        self._recovery = recovery or Recovery()
         self.stores: dict[int, Store] = {}
+        self._standing: dict[int, Store] = {}
         self._transactions: Transactions | None = None
         if not cluster.embedded:
             address, group = cluster.address, cluster.changelog.app_id
             self._transactions = Transactions(group, lambda name: producer(address, idempotent=True, transactions=name))
+
+    @property
+    def topic(self) -> str:
+        """The changelog's."""
+        return self._topic
 
     async def recover(self, partitions: Sequence[int]) -> dict[int, Recovered]:
         """The state of those partitions, local database and changelog together.
@@ -85,8 +109,23 @@ class Tables:
             It does not belong to this cluster or catalogue, or the changelog ends before it.
         """
         await self._claim(partitions)
+        for _ in partitions:
+            try:
+                return await self._recover(partitions)
+            except StoreTorn:
+                self.close(partitions)  # it is moved aside as it is opened again
+        return await self._recover(partitions)
+
+    async def _recover(self, partitions: Sequence[int]) -> dict[int, Recovered]:
+        """The same; a database that turns out to be damaged only as it is read is left to the next attempt.
+
+        Raises
+        ------
+        StoreTorn
+            A database is damaged; it is marked so, and moved aside when it is opened again.
+        """
         stores = {number: await asyncio.to_thread(self._open, number) for number in partitions}
-        tails = {number: _Tail(store) for number, store in stores.items()}
+        tails = {number: Tail(store) for number, store in stores.items()}
         await self._read_tails(tails)
         recovered = {}
         for number, tail in tails.items():
@@ -96,6 +135,12 @@ class Tables:
                 self._check(number, marker)
             recovered[number] = await asyncio.to_thread(_recovered, tail.store, self._row_bytes)
         return recovered
+
+    async def rebuild(self, number: int, why: str) -> Recovered:
+        """A partition's state from the changelog alone, as what its database holds is not what was written."""
+        self.stores[number].condemn(why)
+        self.close([number])
+        return (await self.recover([number]))[number]
 
     async def flush(self, partition: int, rows: Rows, marker: Marker | Publish, kept: Sequence[Entry] = ()) -> None:
         """Make those rows, what is kept beside them and the marker the partition's state.
@@ -122,8 +167,32 @@ class Tables:
         """The rows of customers as last flushed, read all at once; None where there is none."""
         return self.stores[partition].some_rows(customers)
 
+    def condemn(self, partition: int, why: str) -> StoreTorn:
+        """Have the next start fetch a partition's state from the changelog; the error to raise."""
+        return self.stores[partition].condemn(why)
+
+    @property
+    def standing(self) -> frozenset[int]:
+        """Other workers' partitions whose stores are open."""
+        return frozenset(self._standing)
+
+    def stand_by(self, number: int) -> Store:
+        """The store of a partition that another worker has, to be kept up to date until this one takes it over."""
+        if number not in self._standing:
+            self._standing[number] = self._opened(number)
+        return self._standing[number]
+
+    def stand_down(self, partitions: Iterable[int] | None = None) -> None:
+        """Close the stores of those partitions that another worker has, or of all."""
+        for number in list(self._standing if partitions is None else partitions):
+            store = self._standing.pop(number, None)
+            if store is not None:
+                store.close()
+
     def close(self, partitions: Sequence[int] | None = None) -> None:
-        """Close the stores of those partitions, or all."""
+        """Close the stores of those partitions, or all there are."""
+        if partitions is None:
+            self.stand_down()
         for number in list(self.stores) if partitions is None else partitions:
             store = self.stores.pop(number, None)
             if store is not None:
@@ -155,12 +224,22 @@ class Tables:
 
     def _open(self, number: int) -> Store:
         if number not in self.stores:
-            path = self._cluster.state_dir / self._topic / str(number)
-            try:
-                self.stores[number] = Store(path)
-            except NewerFormat as error:
-                raise self._newer(str(path), error) from None
+            standing = self._standing.pop(number, None)
+            self.stores[number] = self._opened(number) if standing is None else standing
         return self.stores[number]
+
+    def _opened(self, number: int) -> Store:
+        path = self._cluster.state_dir / self._topic / str(number)
+        try:
+            store = Store(path)
+        except NewerFormat as error:
+            raise self._newer(str(path), error) from None
+        if store.aside is not None:
+            log.warning(
+                "the state of partition %d was damaged (%s): it is moved to %s and fetched anew from the changelog",
+                *(number, store.aside.why, store.aside.path),
+            )
+        return store
 
     @contextlib.asynccontextmanager
     async def _together(self, partition: int) -> AsyncIterator[Writer]:
@@ -187,21 +266,27 @@ class Tables:
             written = await writer.acknowledged(writer.cut())
         await asyncio.to_thread(store.write, entries, marker, written.end)
 
-    async def _mend(self, number: int, tail: _Tail) -> None:
+    async def _mend(self, number: int, tail: Tail) -> None:
         """Overwrite entries of an unfinished flush by what counts."""
         if tail.pending:
             entries = [Entry(key, tail.store.value(key)) for key in tail.pending]
             await self._commit(number, tail.store, entries, tail.store.marker)
 
-    async def _read_tails(self, tails: dict[int, _Tail]) -> None:
+    async def _read_tails(self, tails: dict[int, Tail]) -> None:
         """Bring the stores to the end of their changelogs."""
         offsets = {TopicPartition(self._topic, number): tail.store.changelog_position for number, tail in tails.items()}
 
         async def take(place: TopicPartition, records: list[Any]) -> None:
             await asyncio.to_thread(tails[place.partition].take, records)
 
+        def told(place: TopicPartition, at: int, end: int, records: int) -> None:
+            self._recovery.reached(place.partition, at, end, records)
+
+        self._recovery.begins({place.partition: offset for place, offset in offsets.items()})
         try:
-            ends = await read_to_end(self._cluster.address, offsets, take, committed=not self._cluster.embedded)
+            ends = await read_to_end(
+                self._cluster.address, offsets, take, committed=not self._cluster.embedded, told=told
+            )
         except TailShorter:
             raise self._shorter() from None
         except NewerFormat as error:
@@ -221,8 +306,8 @@ class Tables:
 
     def _newer(self, where: str, error: NewerFormat) -> StateRefused:
         return StateRefused(
-            f"the state in {where} was written by a newer livetags ({error}). Run that version, or compute the state "
-            f"anew with: {self._rebuild}"
+            f"the state in {where} was written by a newer livetags ({error}). Run that version, "
+            f"or compute the state anew with: {self._rebuild}"
         )
 
     def _check(self, number: int, marker: Marker) -> None:
@@ -248,7 +333,7 @@ def _recovered(store: Store, row_bytes: int | None) -> Recovered:
     return Recovered(store.rows(row_bytes), store.marker, {prefix: store.kept(prefix) for prefix in SIDES})
 
 
-class _Tail:
+class Tail:
     """The changelog after a store's position, taken in until its end."""
 
     def __init__(self, store: Store) -> None:
@@ -261,11 +346,12 @@ class _Tail:
             if record.key != MARKER:
                 self.pending[record.key] = record.value
                 continue
-            entries = [Entry(key, value) for key, value in self.pending.items()]
-            self.store.write(entries, marker_of(record.value), record.offset + 1)
+            marker = marker_of(record.value)
+            self.store.fill(self.pending.items(), marker, record.offset + 1)
             self.pending.clear()
 
     def finish(self, position: int) -> None:
         """Note the end where nothing is left over."""
         if not self.pending and position > self.store.changelog_position:
-            self.store.write((), self.store.marker, position)
+            self.store.fill((), self.store.marker, position)
+        self.store.settle()

@@ -9,12 +9,16 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
+from streams.bare import bare
+
 FETCH_WAIT_MS: Final = 20
-FETCH_BYTES: Final = 8_388_608
+FETCH_BYTES: Final = 2_097_152  # larger answers are copied into memory that is not warm
 STUCK_AFTER_S: Final = 60.0
 
 
 Take = Callable[[TopicPartition, list[Any]], Awaitable[None]]
+Told = Callable[[TopicPartition, int, int, int], None]
+"""How far a partition is read, where it ends, and how many records were handed on."""
 
 
 class TailStuck(Exception):
@@ -50,7 +54,13 @@ async def read_from(
 
 
 async def read_to_end(
-    address: str, offsets: dict[TopicPartition, int], take: Take, *, committed: bool, whole_if_shorter: bool = False
+    address: str,
+    offsets: dict[TopicPartition, int],
+    take: Take,
+    *,
+    committed: bool,
+    whole_if_shorter: bool = False,
+    told: Told | None = None,
 ) -> dict[TopicPartition, int]:
     """Hand the records from those offsets on to `take`, fetch by fetch; where each partition ends.
 
@@ -68,29 +78,49 @@ async def read_to_end(
     """
     if not offsets:
         return {}
-    reader = AIOKafkaConsumer(
-        bootstrap_servers=address,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest" if whole_if_shorter else "none",
-        isolation_level="read_committed" if committed else "read_uncommitted",
-        fetch_max_wait_ms=FETCH_WAIT_MS,
-        max_partition_fetch_bytes=FETCH_BYTES,
-    )
-    await reader.start()
+    reader = await started(address, committed=committed, reset="earliest" if whole_if_shorter else "none")
     try:
-        reader.assign(list(offsets))
-        first = await reader.beginning_offsets(list(offsets))
-        for place, offset in offsets.items():
-            reader.seek(place, max(offset, first[place]))
-        return await _read(reader, offsets, take, refuse_shorter=not whole_if_shorter)
+        await place_at(reader, offsets)
+        return await _read(reader, offsets, take, told, refuse_shorter=not whole_if_shorter)
     except OffsetOutOfRangeError as error:
         raise TailShorter(str(error)) from None
     finally:
         await reader.stop()
 
 
+async def started(address: str, *, committed: bool, reset: str = "none") -> AIOKafkaConsumer:
+    """A consumer of no group that hands out bare records; to be stopped by who asked for it."""
+    reader = AIOKafkaConsumer(
+        bootstrap_servers=address,
+        enable_auto_commit=False,
+        auto_offset_reset=reset,
+        isolation_level="read_committed" if committed else "read_uncommitted",
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+        max_partition_fetch_bytes=FETCH_BYTES,
+    )
+    await reader.start()
+    return bare(reader)
+
+
+async def place_at(reader: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
+    """Have a consumer read on from those offsets; what expired or was compacted away before is passed over."""
+    reader.assign(list(offsets))
+    first = await reader.beginning_offsets(list(offsets))
+    for place, offset in offsets.items():
+        reader.seek(place, max(offset, first[place]))
+
+
+def end_of(reader: AIOKafkaConsumer, place: TopicPartition) -> int | None:
+    """Where what can be read of a partition ends, as the last fetch told; None before that."""
+    end: int | None = reader.highwater(place)
+    stable = reader.last_stable_offset(place)
+    if end is not None and stable is not None and stable >= 0:  # -1 where all is read, committed or not
+        end = min(end, stable)
+    return end
+
+
 async def _read(
-    reader: Any, places: Iterable[TopicPartition], take: Take, *, refuse_shorter: bool
+    reader: Any, places: Iterable[TopicPartition], take: Take, told: Told | None, *, refuse_shorter: bool
 ) -> dict[TopicPartition, int]:
     """Read until every partition stands at the end that fetches tell; the embedded broker says it no other way."""
     left, ends = set(places), {}
@@ -102,12 +132,12 @@ async def _read(
             if records := got.get(place):
                 await take(place, records)
                 deadline = clock() + STUCK_AFTER_S
-            end, position = reader.highwater(place), await reader.position(place)
-            if end is not None and position > end and refuse_shorter:
-                raise TailShorter(f"{place.topic}/{place.partition} ends at {end}, before {position}")
-            stable = reader.last_stable_offset(place)
-            if end is not None and stable is not None and stable >= 0:  # -1 where all is read, committed or not
-                end = min(end, stable)
+            written, position = reader.highwater(place), await reader.position(place)
+            if written is not None and position > written and refuse_shorter:
+                raise TailShorter(f"{place.topic}/{place.partition} ends at {written}, before {position}")
+            end = end_of(reader, place)
+            if end is not None and told is not None:
+                told(place, position, end, len(got.get(place, ())))
             if end is not None and position >= end:
                 ends[place] = position
                 left.discard(place)

@@ -366,11 +366,11 @@ class Task:
             if not self._emitter.whole:
                 self._published(pages)
             await tables.flush(self.number, Rows(dirty.customers, dirty.rows), published, kept)
+            if self._emitter.whole:
+                self._published(pages)
             if await self._in_engine(self.part.written):
                 self.more = True
                 self.arrived.set()
-            if self._emitter.whole:
-                self._published(pages)
             if dirty.rows:
                 self._row_bytes = max(1, sum(map(len, dirty.rows)) // len(dirty.rows))
             self._torn = False

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from typing import Final
 
+import msgspec
 from aiokafka import AIOKafkaProducer
 
 from schemas.catalogue import Catalogue
 from schemas.definitions import learning_fingerprint
 from schemas.learning import model_key
+from schemas.model_reports import ModelOrder, order_key, report_key
 from schemas.topics import Role
 from streams.agents import ingest
 from streams.beside import Beside, Failed, within
@@ -33,6 +36,8 @@ from streams.task import FlushRule
 SLICE: Final = 500  # examples between two looks at anything else: about 20 ms
 IDLE_S: Final = 0.1
 STOP_WITHIN_S: Final = 6.0
+
+log = logging.getLogger("livetags")
 
 
 class NothingToLearn(Exception):
@@ -65,6 +70,8 @@ class TrainerApp:
         self._lane: Lane
         self._control: Control
         self._on_control: dict[str, bytes] = {}
+        self._orders: dict[str, ModelOrder] = {}
+        self._sender: AIOKafkaProducer
         self._arrived = asyncio.Event()
         self._gate = asyncio.Lock()
         self._suspended = True
@@ -102,6 +109,7 @@ class TrainerApp:
         sender: AIOKafkaProducer = producer(self.cluster.address, idempotent=not self.cluster.embedded)
         self._opened.push_async_callback(within, sender.stop)
         await sender.start()
+        self._sender = sender
         self._tables = Tables(self.cluster, sender, self._file, Role.TRAINER_CHANGELOG)
         self._opened.push_async_callback(self._tables.stop)
         control = self.cluster.named(Role.CONTROL)
@@ -227,6 +235,8 @@ class TrainerApp:
                 async with self._gate:
                     if self._suspended or self.targets.get(task.place.partition) is not task:
                         continue
+                    if task.target.name in self._orders and self._control.is_caught_up:
+                        task.follow(self._orders[task.target.name])
                     busy = task.step(SLICE) or busy
                     task.balance(self._lane, self.settings.max_queued)
                     if task.flush_due(self._rule, time.monotonic()):
@@ -243,8 +253,19 @@ class TrainerApp:
             return  # another trainer has it by now
         if news:
             self._control.put(self._key(task), task.published)
+        await self._tell(task, news=news)
         if task.position is not None:
             await self._lane.commit({task.place: task.position})
+
+    async def _tell(self, task: Learning, *, news: bool) -> None:
+        """Tell of decisions, and report now and then."""
+        topic = self.cluster.named(Role.MODEL_EVENTS)
+        for event in task.take_telling():
+            await self._sender.send_and_wait(topic, msgspec.json.encode(event), event.id.encode())
+        report = task.report(time.monotonic(), at_once=news)
+        if report is not None:
+            group = self.settings.group(self.catalogue.name)
+            self._control.put(report_key(group, task.target.name), report)
 
     async def _flush_all(self) -> None:
         await asyncio.gather(*(self._flush(task) for task in self.targets.values()))
@@ -261,6 +282,8 @@ class TrainerApp:
         caught_up.cancel()
         halted.cancel()
         ours = self.targets.get(task.place.partition) is task
+        if ours:
+            await self._tell(task, news=True)
         if ours and self._control.is_caught_up and self._on_control.get(self._key(task)) != task.published:
             self._control.put(self._key(task), task.published)
 
@@ -270,6 +293,18 @@ class TrainerApp:
             self._on_control.pop(key, None)
         elif key.startswith(self._keys):
             self._on_control[key] = value
+        elif key.startswith(order_key(self.settings.group(self.catalogue.name), "")):
+            self._order(value)
+
+    def _order(self, value: bytes) -> None:
+        """Note the newest order to a target's trainer; one that can't be read is left out, and said."""
+        try:
+            order = msgspec.json.decode(value, type=ModelOrder)
+        except msgspec.MsgspecError as error:
+            log.warning("an order on the control topic can't be read: %s", error)
+            return
+        self._orders[order.target] = order
+        self._arrived.set()
 
     @property
     def _keys(self) -> str:

@@ -23,6 +23,7 @@ from streams.freshness import report
 from streams.heartbeat import member_name, partitions_of, status_of
 from streams.metrics import Exposed, Reading, WorkerMetrics
 from streams.output import Overview
+from streams.recovering import RecoveryStatus
 from streams.web.view import FeatureView, SegmentView, SourceView, State, Summary, TagView
 
 OVERVIEW_AGE_S = 0.5
@@ -80,6 +81,7 @@ class WorkerView:
             currency=catalogue.currency,
             timezone=catalogue.timezone,
             changes_by_cause=dict(counters.changes),
+            recovering=self._recovering(),
         )
 
     def sources(self) -> list[SourceView]:
@@ -195,9 +197,12 @@ class WorkerView:
 
     def _state(self, progress: float | None) -> State:
         if not self._worker.ready:
-            return State.RECOVERING if self._begun else State.STARTING
+            return State.RECOVERING if self._begun or self._recovering() else State.STARTING
         self._begun = True
         return State.DONE if progress == 1.0 else State.RUNNING
+
+    def _recovering(self) -> RecoveryStatus | None:
+        return self._worker.counters.recovery.status
 
     def _counts(self) -> Overview:
         """Customers by tag and segment over all partitions, counted anew where the count is old."""

@@ -7,7 +7,7 @@ import random
 
 from models.labels import Labels
 from models.transform import Kind, Transform
-from schemas.catalogue import Label, Target
+from schemas.catalogue import Cross, Label, Target
 from schemas.durations import DAY
 from schemas.learning import Answer, Example, Question, question_id
 
@@ -21,6 +21,9 @@ TRANSFORMS = (
     Transform("member", Kind.PLAIN, 1.0),
     Transform("constant", Kind.PLAIN, 1.0),
 )
+CROSSES = tuple(
+    Cross(*pair) for pair in (("inflow", "visits"), ("silence", "silence"), ("share", "member"), ("visits", "constant"))
+)
 
 
 def target(
@@ -28,7 +31,7 @@ def target(
 ) -> Target:
     """A target over NAMES."""
     label = Label(within, None if absent else "outcomes", None, late, ("transactions",) if absent else ())
-    return Target(name, {}, label, NAMES, 7 * DAY, refresh, 0.1)
+    return Target(name, {}, label, NAMES, 7 * DAY, refresh, 0.1, CROSSES)
 
 
 def features(draw: random.Random) -> list[float | None]:

@@ -7,9 +7,9 @@ from typing import Final
 
 import msgspec
 
-from schemas.catalogue import Catalogue
+from schemas.catalogue import Catalogue, Target
 from schemas.durations import DAY, HOUR, MINUTE
-from schemas.learning import ModelSnapshot
+from schemas.learning import CrossWeight, ModelSnapshot, Pipeline
 
 # Halves and quarters: what is summed in another order or by another exponential stays the same to the last bit or two,
 # and no score comes closer to a threshold than that by chance.
@@ -52,5 +52,12 @@ def adoptions(draw: Random, catalogue: Catalogue, records: int) -> tuple[Adoptio
             model = ModelSnapshot(
                 target.name, version, **counts, features=features, means=means, weights=weights, bias=bias
             )
-            made.append(Adoption(before, model))
+            made.append(Adoption(before, _crossed(draw, target, model) if draw.random() < 0.5 else model))
     return tuple(sorted(made, key=lambda adoption: adoption.before))
+
+
+def _crossed(draw: Random, target: Target, model: ModelSnapshot) -> ModelSnapshot:
+    """The same with products of the features; spreads are powers of two, so that scaling is exact."""
+    crosses = [CrossWeight(one.first, one.second, draw.choice(NUMBERS)) for one in target.crosses]
+    spreads = [draw.choice((0.0, 0.5, 1.0, 2.0, 4.0)) for _ in target.features]
+    return msgspec.structs.replace(model, model=Pipeline.CROSSED, crosses=crosses, spreads=spreads)

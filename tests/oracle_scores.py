@@ -52,8 +52,22 @@ class Scores:
         for name, mean, weight in zip(model.features, model.means, model.weights, strict=True):
             taken = self._taken(self._features[name], names[name])
             logit += weight * (mean if taken is None else taken)
+        logit += self._products(model, names)
         # Beyond 700 the exponential is more than a double holds, and the probability less than one says.
         return 1 / (1 + math.exp(-logit)) if logit > -700 else 0.0
+
+    def _products(self, model: ModelSnapshot, names: Mapping[str, Value]) -> float:
+        """What products of scaled features add; one counts for no more than 3 either way, for nothing where missing."""
+        scaled = dict[str, float | None]()
+        for name, mean, spread in zip(model.features, model.means, model.spreads, strict=False):
+            taken = self._taken(self._features[name], names[name])
+            scaled[name] = None if taken is None else (taken - mean) / spread if spread else 0.0
+        total = 0.0
+        for cross in model.crosses:
+            first, second = scaled[cross.first], scaled[cross.second]
+            if first is not None and second is not None:
+                total += cross.weight * max(-3.0, min(3.0, first * second))
+        return total
 
     def _taken(self, feature: Feature, value: Value) -> float | None:
         """What a model takes in: signed log1p of money in major units, of counts and of days; the rest as it is."""

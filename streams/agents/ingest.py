@@ -27,6 +27,8 @@ def define(
     @lane.app.agent(lane.topic, name=name)
     async def ingest(batches: StreamT[Batch]) -> None:
         async for batch in batches:
+            if not lane.current(batch):
+                continue
             try:
                 receive(batch)
                 lane.received(batch)

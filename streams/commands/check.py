@@ -269,11 +269,16 @@ def _named(segment: Segment) -> Iterator[str]:
 
 
 def _targets(catalogue: Catalogue) -> Table:
-    table = _table("Targets", "name", "outcome", "asked", "features")
+    table = _table("Targets", "name", "outcome", "asked", "features", "second model")
     for target in catalogue.targets:
         every = f"every {format_duration(target.example_every_ms)}"
-        table.add_row(*map(Text, (target.name, _outcome(target), every, ", ".join(target.features))))
+        table.add_row(*map(Text, (target.name, _outcome(target), every, ", ".join(target.features), _second(target))))
     return table
+
+
+def _second(target: Target) -> str:
+    """How many products the crossed model has; where it is not promoted by itself, that too."""
+    return f"{len(target.crosses)} products{'' if target.promotion.automatic else ', by hand'}"
 
 
 def _outcome(target: Target) -> str:

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 import msgspec
+from rich.console import Console
 
 from schemas.catalogue import Catalogue
 from schemas.status import WorkerStatus
 from streams.beside import Failed
+from streams.commands.recovery_bar import in_words, show
 from streams.commands.running import given, signalled, unless
 from streams.compiled import keep_compiled
 from streams.config import Clock, Settings
+from streams.recovering import RecoveryStatus
 
 if TYPE_CHECKING:
     from streams.app import Worker
@@ -24,8 +27,8 @@ if TYPE_CHECKING:
 REPORT_EVERY_S = 10.0
 
 
-class Report(msgspec.Struct, frozen=True):
-    """The worker in a line, as `--json` prints it."""
+class Report(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The worker in a line, as `--json` prints it; `recovering` only while it recovers partitions."""
 
     state: str
     partitions: list[int]
@@ -35,6 +38,7 @@ class Report(msgspec.Struct, frozen=True):
     duplicates: int
     dead: dict[str, int]
     lag: dict[str, int | None]
+    recovering: RecoveryStatus | None = None
 
 
 @click.command("worker")
@@ -77,6 +81,8 @@ async def _run(
     try:
         async with contextlib.AsyncExitStack() as open_:
             page = await _serve(open_, settings, member, expect)
+            shown = asyncio.create_task(_recoveries(member, as_json))
+            open_.callback(shown.cancel)
             if not await unless(stopped, member.start()):
                 return 0
             open_.push_async_callback(member.stop)
@@ -89,6 +95,19 @@ async def _run(
         return 1
     _say(member, "stopped", as_json)
     return 0
+
+
+async def _recoveries(member: Worker, as_json: bool) -> None:
+    """Show how far recoveries are."""
+
+    def say(status: RecoveryStatus) -> None:
+        if as_json:
+            _say(member, "recovering", as_json)
+        else:
+            click.echo(in_words(status))
+
+    console = Console(force_terminal=False) if as_json else Console()
+    await show(member.counters.recovery, console, say)
 
 
 async def _serve(open_: contextlib.AsyncExitStack, settings: Settings, member: Worker, expect: int | None) -> str:
@@ -141,6 +160,7 @@ def _say(member: Worker, state: str, as_json: bool) -> None:
             counters.duplicates,
             dict(counters.dead),
             lags,
+            counters.recovery.status,
         )
         click.echo(msgspec.json.encode(report).decode())
         return

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from models.snapshot import contributions, probability
-from models.transform import Transform, transformed, transforms_of, untransformed
-from schemas.catalogue import Catalogue, Feature, Score, Target, Unit
+from models.transform import Transform, transformed, transforms_of, usual_value
+from schemas.catalogue import Catalogue, Cross, Feature, Score, Target, Unit
 from schemas.explanations import Contribution, ScoreExplanation
 from schemas.learning import ModelSnapshot
 from schemas.records import Value
@@ -57,7 +57,7 @@ def explain_score(catalogue: Catalogue, model: ModelSnapshot, values: Mapping[st
         ready=model.ready,
         contributions=[
             Contribution(
-                f.name, f.title, f.unit, values.get(f.name), usual_value(f, how, mean), parts.by_feature[f.name]
+                f.name, f.title, f.unit, values.get(f.name), usual_value(f.unit, how, mean), parts.by_feature[f.name]
             )
             for f, how, mean in zip(features, transforms, model.means, strict=True)
         ],
@@ -74,21 +74,11 @@ def input_of(feature: Feature, how: Transform, value: Value) -> float:
     return transformed(float(raw), how.kind, how.scale)
 
 
-def usual_value(feature: Feature, how: Transform, mean: float) -> Value:
-    """The mean of a feature's inputs as a value of its unit; None where it is beyond all numbers."""
-    try:
-        found = untransformed(mean, how.kind, 1.0 if feature.unit is Unit.MONEY else how.scale)
-    except OverflowError:
-        return None
-    if not math.isfinite(found):
-        return None
-    return round(found) if feature.unit is Unit.DURATION else found
-
-
 def _target(catalogue: Catalogue, model: ModelSnapshot) -> Target:
     target = next((one for one in catalogue.targets if one.name == model.target), None)
     if target is None:
         raise SnapshotMismatch(f"the catalogue has no target {model.target!r}, of which there is a model")
-    if tuple(model.features) != target.features:
+    crosses = tuple(Cross(one.first, one.second) for one in model.crosses)
+    if tuple(model.features) != target.features or (crosses and crosses != target.crosses):
         raise SnapshotMismatch(f"the model of {target.name!r} has learned from other features than the catalogue names")
     return target

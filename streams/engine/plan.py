@@ -32,7 +32,7 @@ from streams.engine.layout import RANGE, SOURCE, STORE, TILED, USE, WINDOW, Read
 from streams.engine.program import Programs
 from streams.engine.quantile_plan import code_program, quantile_row
 from streams.engine.tables import FEATURE, GROUP, QUANTILE, RULE, SINCE, FeatureKind, RuleKind, Tables
-from streams.engine.target_plan import Targets
+from streams.engine.target_plan import Targets, cross_starts_of, crosses_of
 
 FEATURE_KIND: Final = {
     Aggregation.MEAN: FeatureKind.MEAN,
@@ -197,6 +197,8 @@ class _Builder:
             sinces=self._sinces(items),
             targets=targets,
             inputs=inputs,
+            crosses=crosses_of(self.catalogue),
+            cross_starts=cross_starts_of(self.catalogue),
             outcomes=outcomes,
             thresholds=thresholds,
             scores=np.flatnonzero(ruled["kind"] == RuleKind.SCORE),

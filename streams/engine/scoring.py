@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import transform
+from schemas.learning import CROSS_LIMIT
 from streams.engine.compiling import compiled, inlined
 from streams.engine.layout import MISSING
 from streams.engine.tables import Models, Tables
@@ -82,6 +83,21 @@ def scored(models: Models) -> bool:
     return False
 
 
+@compiled
+def products(tables: Tables, models: Models, target: int, registers: NDArray[np.float64]) -> float:
+    """What the products of a target's crossed model add to the log odds; a missing input counts as its mean."""
+    for place in range(tables.targets[target].inputs, tables.targets[target].inputs_end):
+        taken = tables.inputs[place]
+        value = _transformed(registers[taken.register], taken.kind, taken.scale)
+        models.scaled[place] = 0.0 if value != value else (value - models.means[place]) * models.inverses[place]
+    found = 0.0
+    for place in range(tables.cross_starts[target], tables.cross_starts[target + 1]):
+        cross = tables.crosses[place]
+        product = models.scaled[cross.first] * models.scaled[cross.second]
+        found += models.cross_weights[place] * min(max(product, -CROSS_LIMIT), CROSS_LIMIT)
+    return found
+
+
 @inlined
 def logit(tables: Tables, models: Models, target: int, registers: NDArray[np.float64]) -> float:
     """The log odds that a target's model gives a customer."""
@@ -90,6 +106,8 @@ def logit(tables: Tables, models: Models, target: int, registers: NDArray[np.flo
         taken = tables.inputs[place]
         value = _transformed(registers[taken.register], taken.kind, taken.scale)
         found += models.weights[place] * (models.means[place] if value != value else value)
+    if models.crossed[target]:
+        found += products(tables, models, target, registers)
     return found
 
 

@@ -49,6 +49,7 @@ RULE: Final = np.dtype(
 TARGET: Final = np.dtype([("inputs", "i8"), ("inputs_end", "i8"), ("asked", "i8"), ("every", "i8"), ("absent", "i8")])
 INPUT: Final = np.dtype([("register", "i8"), ("kind", "i8"), ("scale", "f8")])
 OUTCOME: Final = np.dtype([("target", "i8"), ("where", "i8")])
+CROSS: Final = np.dtype([("first", "i8"), ("second", "i8")])
 QUANTILE: Final = np.dtype(
     [
         ("rule", "i8"),
@@ -68,13 +69,14 @@ GROUP: Final = np.dtype([("stood", "i8"), ("sources", "i8")])
 class Tables(NamedTuple):
     """What the kernel reads of a catalogue; every array is data, none is compiled in.
 
-    `windows` are the distinct pairs of tile width and number, with the stores of each in `window_stores`.
-    `steps` are packed (`pack`). `fields` holds each column's divisor (0 for a double by bits) from
-    `field_starts[source]` on; `levels` holds the programs of level tags, an empty one for `otherwise`; `because`
-    holds registers; `inputs` are those of the targets' models; `thresholds` fall from level to level of score tags;
-    `scores` are their rules; `groups` are the sets of sources that features count, as bits, each with the row's word
-    that says at which moment it stands; `quantiles` say of each quantile tag its feature's register, where a time since
-    is stored (-1: it is none), the program of who is counted (an empty one: all), and how many cut-points it has.
+    `windows` are the distinct pairs of tile width and number, with the stores of each in `window_stores`. `steps` are
+    packed (`pack`). `fields` holds each column's divisor (0 for a double by bits) from `field_starts[source]` on;
+    `levels` holds the programs of level tags, an empty one for `otherwise`; `because` holds registers; `inputs` are
+    those of the targets' models; `thresholds` fall from level to level of score tags; `scores` are their rules;
+    `crosses` are pairs of inputs, a target's from `cross_starts[target]` on; `groups` are the sets of sources that
+    features count, as bits, each with the row's word that says at which moment it stands; `quantiles` say of each
+    quantile tag its feature's register, where a time since is stored (-1: it is none), the program of who is counted
+    (an empty one: all), and how many cut-points it has.
     """
 
     offset_ms: int
@@ -93,6 +95,8 @@ class Tables(NamedTuple):
     sinces: NDArray[Any]
     targets: NDArray[Any]
     inputs: NDArray[Any]
+    crosses: NDArray[Any]
+    cross_starts: NDArray[np.int64]
     outcomes: NDArray[Any]
     thresholds: NDArray[np.float64]
     scores: NDArray[np.int64]
@@ -103,19 +107,33 @@ class Tables(NamedTuple):
 
 
 class Models(NamedTuple):
-    """The models in force, folded: a target's score is 1 / (1 + exp(-(bias + sum(weights * inputs)))).
+    """The models in force, folded: a target's score is 1 / (1 + exp(-(bias + sum(weights * inputs) + crosses))).
 
     `weights` and `means` go with `Tables.inputs`; a missing input counts as its mean. A target whose `ready` is false
-    has no model yet.
+    has no model yet. Where `crossed` is true, `cross_weights` go with `Tables.crosses`, and `inverses` with the inputs:
+    1 / standard deviation, 0 where there is none; `scaled` is room for the inputs so scaled.
     """
 
     weights: NDArray[np.float64]
     means: NDArray[np.float64]
     bias: NDArray[np.float64]
     ready: NDArray[np.bool_]
+    crossed: NDArray[np.bool_]
+    cross_weights: NDArray[np.float64]
+    inverses: NDArray[np.float64]
+    scaled: NDArray[np.float64]
 
 
 def no_models(tables: Tables) -> Models:
     """Where nothing was learned yet."""
     inputs, targets = len(tables.inputs), len(tables.targets)
-    return Models(np.zeros(inputs), np.zeros(inputs), np.zeros(targets), np.zeros(targets, dtype=np.bool_))
+    return Models(
+        weights=np.zeros(inputs),
+        means=np.zeros(inputs),
+        bias=np.zeros(targets),
+        ready=np.zeros(targets, dtype=np.bool_),
+        crossed=np.zeros(targets, dtype=np.bool_),
+        cross_weights=np.zeros(len(tables.crosses)),
+        inverses=np.zeros(inputs),
+        scaled=np.zeros(inputs),
+    )

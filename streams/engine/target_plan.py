@@ -11,7 +11,7 @@ from models.transform import transforms_of
 from schemas.catalogue import Catalogue, Score, Source
 from schemas.rules import Expr
 from streams.engine.layout import Rows
-from streams.engine.tables import INPUT, OUTCOME, TARGET
+from streams.engine.tables import CROSS, INPUT, OUTCOME, TARGET
 
 
 class Targets:
@@ -71,3 +71,18 @@ class Targets:
             np.array(self._outcomes, dtype=OUTCOME),
             np.array(self._thresholds, dtype=np.float64),
         )
+
+
+def crosses_of(catalogue: Catalogue) -> NDArray[Any]:
+    """The products of all targets' crossed models, as places among the inputs of all."""
+    found, first = list[tuple[int, int]](), 0
+    for target in catalogue.targets:
+        places = {name: first + place for place, name in enumerate(target.features)}
+        found += [(places[cross.first], places[cross.second]) for cross in target.crosses]
+        first += len(target.features)
+    return np.array(found, dtype=CROSS)
+
+
+def cross_starts_of(catalogue: Catalogue) -> NDArray[np.int64]:
+    """Where each target's products begin among those of all, and the end of the last."""
+    return np.cumsum([0, *(len(target.crosses) for target in catalogue.targets)], dtype=np.int64)

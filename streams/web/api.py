@@ -48,7 +48,8 @@ def _add_worker(app: FastAPI, snapshots: Snapshots) -> None:
         "/api/health", response_class=Response, responses=responses(one(Health)), summary="Whether the worker answers"
     )
     async def health() -> Response:
-        return _json(Health(ok=True, state=snapshots.board().summary.state))
+        summary = snapshots.board().summary
+        return _json(Health(ok=True, state=summary.state, recovering=summary.recovering))
 
     @app.get("/api/summary", response_class=Response, responses=responses(one(Summary)), summary="The worker in a line")
     async def summary() -> Response:

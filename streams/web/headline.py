@@ -23,7 +23,8 @@ def masthead(board: Board, language: Language) -> str:
         '<div class="masthead"><span class="brand"><i></i><i></i><i></i>livetags</span>'
         f'<h1>{text(first)}<span class="second">{text(second)}</span></h1>'
         f'<span class="pill state {text(summary.state)}"><i class="dot"></i>{text(say(summary.state, language))}</span>'
-        f'<span class="note clock">{text(clock)}</span></div>{_progress(summary, language)}'
+        f'<span class="note clock">{text(clock)}</span>{_recovering(summary, language)}</div>'
+        f"{_progress(summary, language)}"
     )
 
 
@@ -63,6 +64,18 @@ def sparkline(rates: Sequence[float]) -> str:
         f'<svg class="spark" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true">'
         f'<polygon points="{area}"/><polyline points="{" ".join(points)}"/></svg>'
     )
+
+
+def _recovering(summary: Summary, language: Language) -> str:
+    """What is left to recover, and about how long it takes."""
+    found = summary.recovering
+    if found is None or found.left is None:
+        return ""
+    left = say("n_left", language).format(formats.count(found.left))
+    seconds = (
+        "" if found.left_s is None else " · " + say("about_s", language).format(formats.count(round(found.left_s)))
+    )
+    return f'<span class="note recovering">{text(left + seconds)}</span>'
 
 
 def _progress(summary: Summary, language: Language) -> str:

@@ -18,9 +18,12 @@ def trouble(url: str) -> str:
     """Why the worker whose `/api/health` that is does not work; an empty text where it does."""
     try:
         with urllib.request.urlopen(url, timeout=WITHIN_S) as answer:
-            state = json.load(answer)["state"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            said = json.load(answer)
+            state, recovering = said["state"], said.get("recovering")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"no worker answers at {url}: {error}"
+    if recovering and recovering["first"]:
+        return f"the worker recovers, {recovering['left']} records of its changelog are left"
     return "the worker is starting" if state == NOT_YET else ""
 
 

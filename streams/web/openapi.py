@@ -10,16 +10,18 @@ from fastapi.openapi.utils import get_openapi
 
 from schemas.freshness import Freshness
 from schemas.records import SegmentChange, TagChange
+from streams.recovering import RecoveryStatus
 from streams.web.view import CustomerDetail, FeatureView, SegmentView, SourceView, State, Summary, TagView
 
 REF: Final = "#/components/schemas/{name}"
 
 
-class Health(msgspec.Struct, frozen=True):
-    """Whether the worker answers, and where it stands."""
+class Health(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Whether the worker answers, and where it stands; `recovering` only while it recovers partitions."""
 
     ok: bool
     state: State
+    recovering: RecoveryStatus | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from schemas.freshness import Freshness
 from schemas.records import Change, CustomerTags
 from streams.engine.explain import Explanation as Explanation
 from streams.metrics import Exposed
+from streams.recovering import RecoveryStatus
 
 Titles = dict[str, str]
 
@@ -46,6 +47,8 @@ class Summary(msgspec.Struct, frozen=True):
         Zone in which the page shows times.
     changes_by_cause
         The same changes by their cause.
+    recovering
+        How far the recovery of its partitions is; None while nothing is recovered.
     """
 
     catalogue: str
@@ -64,6 +67,7 @@ class Summary(msgspec.Struct, frozen=True):
     currency: str = ""
     timezone: str = "UTC"
     changes_by_cause: dict[str, int] = {}
+    recovering: RecoveryStatus | None = None
 
 
 class SourceView(msgspec.Struct, frozen=True):

@@ -24,6 +24,8 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "recovering": ("recovering", "恢复中"),
     "running": ("running", "运行中"),
     "done": ("done", "已完成"),
+    "n_left": ("{} records of the changelog left", "变更日志还剩 {} 条"),
+    "about_s": ("about {} s", "约 {} 秒"),
     # figures
     "events_per_s": ("Events per second", "每秒事件数"),
     "events": ("Events", "事件"),

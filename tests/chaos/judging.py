@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from random import Random
 from typing import Final
 
@@ -87,6 +88,15 @@ def _differing(right: Mapping[str, CustomerTags], found: Mapping[str, CustomerTa
             fields = [field for field in tags.__struct_fields__ if getattr(tags, field) != getattr(other, field)]
             told.append(f"a customer's {' and '.join(fields)}")
     return told
+
+
+def write_differing(right: Right, changes: Sequence[Change], path: Path) -> None:
+    """The changes of customers whose are not right, as they came and as they should have, for whoever looks into it."""
+    wanted, came = _order(right.changes), _order(changes)
+    wrong = {key.split(" ", 1)[1] for key in {*wanted, *came} if wanted.get(key) != came.get(key)}
+    with path.open("wb") as file:
+        for what, some in ((b"right ", right.changes), (b"found ", changes)):
+            file.writelines(what + msgspec.json.encode(one) + b"\n" for one in some if one.customer_id in wrong)
 
 
 def _many(what: str, found: Sequence[str]) -> list[str]:

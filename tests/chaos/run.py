@@ -28,7 +28,7 @@ from tests.brokers.interface import Kafka
 from tests.chaos.faults import SESSION_S, Fault, Ground, Planned
 from tests.chaos.faults import plan as planned
 from tests.chaos.feeding import Feeder
-from tests.chaos.judging import Verdict, differ_from_oracle, judge, right
+from tests.chaos.judging import Verdict, differ_from_oracle, judge, right, write_differing
 from tests.chaos.load import Line, catalogue, load
 from tests.chaos.members import Ended, Left, Member
 from tests.chaos.proxy import Proxy
@@ -172,18 +172,23 @@ class Run:
         changes = await Bench(self._kafka.address, APP, self._directory).changes()
         wanted = await asyncio.to_thread(right, self._catalogue, feeder.sent, PARTITIONS)
         before = self._report.verdict.differences
-        self._report.verdict = judge(wanted, changes, await self._states(list(wanted.customers)))
+        self._report.verdict = judge(wanted, changes, await self._states(list(wanted.customers), len(feeder.sent)))
         self._report.verdict.records = len(feeder.sent)
+        if self._report.verdict.differences:
+            write_differing(wanted, changes, self._directory / "differing.ndjson")
         chance = Random(self._seed)
         differ = await asyncio.to_thread(differ_from_oracle, self._catalogue, feeder.sent, wanted, chance)
         self._report.verdict.differences += before + differ
 
-    async def _states(self, customers: Sequence[str]) -> dict[str, CustomerTags | None]:
-        """What a machine that never was a worker says of each customer: its state comes from the changelog alone."""
+    async def _states(self, customers: Sequence[str], records: int) -> dict[str, CustomerTags | None]:
+        """What a machine that never was a worker says of each customer: its state comes from the changelog alone.
+
+        Where the others left any of the `records`, it reads them.
+        """
         worker = build(self._settings("new"), self._catalogue)
         await worker.start()
         try:
-            await until(lambda: len(worker.partitions) == PARTITIONS)
+            await until(lambda: sum(sum(part.positions().values()) for part in worker.partitions.values()) == records)
             held = worker.partitions
             return {name: held[partition_of(name.encode(), PARTITIONS)].customer_tags(name) for name in customers}
         finally:

@@ -18,8 +18,9 @@ from models.transform import transforms_of
 from schemas.catalogue import Catalogue
 from schemas.definitions import DEFINITION_HEADER
 from schemas.durations import DAY
-from schemas.learning import Example, ModelSnapshot, model_key
+from schemas.learning import Example, ModelSnapshot, Pipeline, model_key
 from schemas.loading import loads
+from schemas.model_reports import Happening, ModelEvent, ModelOrder, ModelReport, Order, order_key, report_key
 from schemas.topics import Role
 from streams.broker import BrokerError
 from streams.cluster import Admin, StateRefused
@@ -64,7 +65,8 @@ def examples_of(catalogue: Catalogue) -> list[list[Example]]:
 def wanted(catalogue: Catalogue, examples: Sequence[Sequence[Example]]) -> list[list[ModelSnapshot]]:
     """The snapshots of each target, as a trainer without a broker makes them."""
     pairs = zip(catalogue.targets, examples, strict=True)
-    return [Trainer(target, transforms_of(catalogue, target)).take(found) for target, found in pairs]
+    offset = catalogue.offset_ms
+    return [Trainer(target, transforms_of(catalogue, target), offset).take(found) for target, found in pairs]
 
 
 def sent(examples: Sequence[Sequence[Example]], first: int = 0, last: int | None = None) -> list[Sent]:
@@ -198,16 +200,40 @@ async def test_a_snapshot_that_control_has_lost_is_published_again_and_only_then
         await bench.send(sent(examples))
         await expect(bench, catalogue, examples)
     before = {target.name: await published(bench, target.name) for target in catalogue.targets}
-    control = Control(bench.address, bench.topic(Role.CONTROL), embedded=True)
-    await control.start()
-    control.put(model_key(bench.name, "leaves"), None)
-    await control.drained()
-    await control.stop()
+    await put(bench, model_key(bench.name, "leaves"), None)
     assert await published(bench, "leaves") == []
     async with running(bench, catalogue):
         await expect(bench, catalogue, examples)
     assert await published(bench, "leaves") == before["leaves"][-1:]
     assert await published(bench, "sleeps") == before["sleeps"]
+
+
+async def test_an_order_by_hand_is_followed_told_and_reported(bench: Bench, catalogue: Catalogue) -> None:
+    examples = examples_of(catalogue)
+    order = ModelOrder("by-me", "leaves", Order.PROMOTE, "2025-04-01T00:00:00.000Z")
+    async with running(bench, catalogue):
+        await bench.send(sent(examples))
+        await expect(bench, catalogue, examples)
+        last = (await published(bench, "leaves"))[-1]
+        await put(bench, order_key(bench.name, "leaves"), msgspec.json.encode(order))
+        snapshots = await reached(bench, "leaves", last.version + 1)
+    other = Pipeline.LINEAR if last.model is Pipeline.CROSSED else Pipeline.CROSSED
+    assert [one.model for one in snapshots[-2:]] == [last.model, other]
+    told = [msgspec.json.decode(r.value, type=ModelEvent) for r in await bench.read(bench.topic(Role.MODEL_EVENTS))]
+    assert [(one.what, one.model) for one in told if one.by == "by-me"] == [(Happening.PROMOTED, other)]
+    keys = report_key(bench.name, "leaves").encode()
+    reports = [r.value for r in await bench.read(bench.topic(Role.CONTROL)) if r.key == keys]
+    newest = msgspec.json.decode(reports[-1], type=ModelReport)
+    assert (newest.version, newest.models[0].model) == (last.version + 1, other)
+
+
+async def put(bench: Bench, key: str, value: bytes | None) -> None:
+    """Write to the control topic."""
+    control = Control(bench.address, bench.topic(Role.CONTROL), embedded=True)
+    await control.start()
+    control.put(key, value)
+    await control.drained()
+    await control.stop()
 
 
 async def test_bad_and_foreign_examples_are_counted_and_change_nothing(bench: Bench, catalogue: Catalogue) -> None:

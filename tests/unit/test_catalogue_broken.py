@@ -197,6 +197,16 @@ CASES: dict[str, tuple[tuple[int, int, str, str, str], ...]] = {
         (34, 98, "1", "the number 1 is no duration", "Did you mean 1d?"),
         (35, 82, "refesh", "a target has no setting 'refesh'", "Did you mean 'refresh'?"),
     ),
+    "crosses": (
+        (15, 31, "[count, spent]", "'count' and 'spent' stand here twice", "each once"),
+        (15, 47, "[spent, idle]", "there is no feature 'idle' in the target's features", "one of spent, count"),
+        (15, 62, "[count]", "1 features are no pair", "two features, [a, b]; [a, a] squares one"),
+        (15, 71, "count", "this is the text 'count'", "two features, [a, b]"),
+        (16, 27, "1", "this is the number 1", "a whole number from 2 to 1000000"),
+        (16, 41, "perhaps", "this is the text 'perhaps'", "true or false"),
+        (16, 50, "when", "a promotion has no setting 'when'", "one of evidence, automatic"),
+        (20, 14, "spent", "this is the text 'spent'", "a list, each of two features, [a, b]"),
+    ),
     "triggers": (
         (18, 36, "nothing", "source 'profiles' has no field 'nothing'", "one of consent, city"),
         (22, 17, "visit_30d", "there is no feature or tag 'visit_30d'", "Did you mean 'visits_30d'?"),

@@ -16,7 +16,10 @@ from streams.config import documented
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-REFUSERS = ("cluster", "tables", "store", "residence", "resuming", "trainer_app", "app", "commands/running")
+REFUSERS = (
+    *("cluster", "tables", "store", "torn", "residence", "resuming", "taking_over", "trainer_app", "app"),
+    "commands/running",
+)
 REFUSALS = ("BrokerError", "StateRefused", "StoreError", "RowLost", "NothingToLearn", "ClickException", "Failed")
 
 

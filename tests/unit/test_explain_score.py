@@ -7,13 +7,13 @@ import math
 import msgspec
 import pytest
 
-from models.transform import Kind, Transform, transformed, transforms_of, untransformed
-from schemas.catalogue import Catalogue
+from models.transform import Kind, Transform, transformed, transforms_of, untransformed, usual_value
+from schemas.catalogue import Catalogue, Unit
 from schemas.explanations import ScoreExplanation
 from schemas.learning import ModelSnapshot
 from schemas.loading import loads
 from schemas.records import Value
-from streams.engine.explain_score import SnapshotMismatch, explain_score, explain_scores, input_of, usual_value
+from streams.engine.explain_score import SnapshotMismatch, explain_score, explain_scores, input_of
 from tests.explaining import CATALOGUE
 
 DAY_MS = 86_400_000
@@ -102,7 +102,7 @@ def test_the_way_back_from_a_transform_ends_where_it_began(kind: Kind, scale: fl
 
 
 def test_a_mean_beyond_all_numbers_has_no_usual_value(catalogue: Catalogue) -> None:
-    assert usual_value(catalogue.feature("inflow_30d"), how(catalogue, "inflow_30d"), 1e6) is None
+    assert usual_value(Unit.MONEY, how(catalogue, "inflow_30d"), 1e6) is None
 
 
 def test_extreme_logits_are_probabilities_still(catalogue: Catalogue) -> None:

@@ -14,6 +14,7 @@ from models.trainer import Trainer
 from models.transform import transforms_of
 from schemas.learning import ModelSnapshot
 from schemas.loading import loads
+from schemas.model_reports import Happening, ModelOrder, ModelReport, Order
 from streams.cluster import Cluster
 from streams.lane import Batch, Place
 from streams.learning import NEWEST, Learning
@@ -35,7 +36,7 @@ CATALOGUE = loads(
 )
 TARGET = CATALOGUE.targets[0]
 EXAMPLES = stream(TARGET, days=60)
-WANTED = Trainer(TARGET, transforms_of(CATALOGUE, TARGET)).take(EXAMPLES)
+WANTED = Trainer(TARGET, transforms_of(CATALOGUE, TARGET), CATALOGUE.offset_ms).take(EXAMPLES)
 PLACE = Place("training-examples", 0)
 CLUSTER: Any = SimpleNamespace(id="cluster", topic_ids={PLACE.topic: "topic"}, partitions=1)
 NOTHING = Recovered(Rows([], []), None, {prefix: [] for prefix in SIDES})
@@ -168,3 +169,51 @@ async def test_a_flush_is_due_by_time_or_by_size_where_something_was_read() -> N
 def anyio_backend() -> str:
     """Asynchronous tests run on asyncio."""
     return "asyncio"
+
+
+# ------------------------------------------------------------------------------------------------ what is told
+
+PROMOTE = ModelOrder("1", TARGET.name, Order.PROMOTE, "2025-04-01T00:00:00.000Z")
+
+
+async def test_a_decision_is_told_when_its_flush_is_done_and_once_more_after_a_restart() -> None:
+    one, table = _straight(), Table()
+    one.take_telling()
+    await flushed(one, table)
+    one.take_telling()
+    one.follow(PROMOTE)
+    assert one.take_telling() == []
+    assert one.flush_due(FlushRule(0.0, 1), 1e12)
+    assert await flushed(one, table)
+    (event,) = one.take_telling()
+    assert (event.what, event.by) == (Happening.PROMOTED, "1")
+    assert one.take_telling() == []
+    again = Learning(CATALOGUE, PLACE, table.recovered())
+    assert again.take_telling() == [event]
+    again.follow(PROMOTE)
+    assert not await flushed(again, table)
+
+
+async def test_what_was_told_is_forgotten_with_the_next_flush() -> None:
+    one, table = _straight(), Table()
+    one.follow(PROMOTE)
+    await flushed(one, table)
+    one.receive(batch(len(EXAMPLES) - 1, len(EXAMPLES)), 0)
+    one.follow(ModelOrder("2", "another", Order.PROMOTE, ""))
+    assert not await flushed(one, table)
+    one.follow(ModelOrder("3", TARGET.name, Order.PROMOTE, "2025-04-02T00:00:00.000Z"))
+    await flushed(one, table)
+    told = Learning(CATALOGUE, PLACE, table.recovered()).take_telling()
+    assert [event.by for event in told] == ["3"]
+
+
+def test_a_report_comes_now_and_then_or_at_once_with_news_and_never_twice_the_same() -> None:
+    one = _straight()
+    first = one.report(100.0, at_once=False)
+    assert first is not None
+    assert msgspec.json.decode(first, type=ModelReport).target == TARGET.name
+    assert one.report(105.0, at_once=False) is None
+    one.follow(PROMOTE)
+    assert one.report(106.0, at_once=False) is None
+    assert one.report(106.0, at_once=True) not in (None, first)
+    assert one.report(200.0, at_once=True) is None

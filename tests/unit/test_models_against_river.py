@@ -19,14 +19,31 @@ from models.trainer import Trainer
 from models.transform import inputs
 from schemas.catalogue import Target
 from schemas.durations import DAY
-from schemas.learning import Answer, Example, Question
-from tests.generators_learning import TRANSFORMS, question, stream, target
+from schemas.learning import Answer, Example, Pipeline, Question
+from tests.generators_learning import CROSSES, TRANSFORMS, question, stream, target
 
 
-def model(prior: float) -> compose.Pipeline:
+class Slowing(optim.base.Scheduler):
+    """0.01 over the root of 1 + a thousandth of the steps, at least 0.001."""
+
+    def get(self, t: int) -> float:
+        return max(0.001, 0.01 / (1 + t / 1000) ** 0.5)
+
+
+def crossed(scaled: dict[Hashable, Any]) -> dict[Hashable, Any]:
+    """With each product of scaled features that are known, products held between -3 and 3."""
+    both = {(one.first, one.second) for one in CROSSES if one.first in scaled and one.second in scaled}
+    return scaled | {pair: max(-3.0, min(3.0, scaled[pair[0]] * scaled[pair[1]])) for pair in both}
+
+
+def model(prior: float, pipeline: Pipeline = Pipeline.LINEAR) -> compose.Pipeline:
     """River's pipeline; the features bring two times with them, which are not learned from."""
-    regression = linear_model.LogisticRegression(optim.SGD(0.01), intercept_init=math.log(prior / (1 - prior)))
-    return compose.Discard("moment", "delay") | preprocessing.StandardScaler() | regression
+    start = math.log(prior / (1 - prior))
+    regression = linear_model.LogisticRegression(optim.SGD(Slowing()), intercept_init=start, intercept_lr=Slowing())
+    scaled = compose.Discard("moment", "delay") | preprocessing.StandardScaler()
+    return (
+        scaled | regression if pipeline is Pipeline.LINEAR else scaled | compose.FuncTransformer(crossed) | regression
+    )
 
 
 def examples_of(wanted: Target) -> list[Example]:
@@ -82,8 +99,11 @@ def dataset(wanted: Target, examples: Sequence[Example], held: bool = True) -> l
     return rows
 
 
+@pytest.mark.parametrize("pipeline", Pipeline)
 @pytest.mark.parametrize("wanted", [target(), target("churn", absent=True, late=0)], ids=["outcome", "absence"])
-def test_log_loss_auc_and_weights_are_those_of_rivers_delayed_progressive_validation(wanted: Target) -> None:
+def test_log_loss_auc_and_weights_are_those_of_rivers_delayed_progressive_validation(
+    wanted: Target, pipeline: Pipeline
+) -> None:
     examples = examples_of(wanted)
     trainer, logits = Trainer(wanted, TRANSFORMS), dict[str, float]()
     for example in examples:
@@ -91,8 +111,9 @@ def test_log_loss_auc_and_weights_are_those_of_rivers_delayed_progressive_valida
         if isinstance(example, Question):
             kept = trainer.kept(example.id)
             assert kept is not None
-            logits[example.id] = kept.logit
+            logits[example.id] = getattr(kept.raw, pipeline.value)
     trainer.take([question(wanted, "last", examples[-1].at + 99 * DAY, [None] * 6)])
+    assert trainer.choosing.desk.fresh == {}
     ours, judged = metrics.RollingROCAUC(10_000), list[tuple[float, bool]]()
     for example in examples:
         if isinstance(example, Answer):
@@ -100,15 +121,19 @@ def test_log_loss_auc_and_weights_are_those_of_rivers_delayed_progressive_valida
             ours.update(example.label, probability(logits[example.id]))
     loss, auc = metrics.LogLoss(), metrics.RollingROCAUC(10_000)
     for metric in (loss, auc):
-        theirs = model(wanted.prior)
+        theirs = model(wanted.prior, pipeline)
         evaluate.progressive_val_score(dataset(wanted, examples), theirs, metric, moment="moment", delay="delay")
+    progress = trainer.judges[pipeline].raw
     assert (trainer.counters.learned, trainer.settling) == (len(logits), 0)
-    assert trainer.progress.positives > 10
-    assert trainer.progress.log_loss == pytest.approx(loss.get(), abs=1e-12)
+    assert progress.positives > 10
+    assert progress.log_loss == pytest.approx(loss.get(), abs=1e-12)
     assert ours.get() == pytest.approx(auc.get(), abs=1e-12)
     # Before anything is learned all scores are equal; where they tie River's AUC is not exact.
-    assert trainer.progress.auc == pytest.approx(pairs_in_order(judged), abs=1e-3)
-    weights = dict(zip(wanted.features, trainer._learner.state().weights, strict=True))
+    assert progress.auc == pytest.approx(pairs_in_order(judged), abs=1e-3)
+    state = trainer.learner.state()
+    names = [*wanted.features, *((one.first, one.second) for one in CROSSES)]
+    learned = state.linear if pipeline is Pipeline.LINEAR else state.crossed
+    weights: dict[Hashable, float] = dict(zip(names, learned.weights, strict=False))
     assert theirs["LogisticRegression"].weights == pytest.approx(weights, abs=1e-12)
 
 

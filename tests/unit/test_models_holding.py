@@ -9,7 +9,7 @@ from models.progress import Progress
 from models.trainer import Trainer
 from models.transform import inputs
 from schemas.durations import DAY
-from schemas.learning import Answer, Example
+from schemas.learning import Answer, Example, Pipeline
 from tests.generators_learning import START, TRANSFORMS, answer, features, question, target
 
 TARGET = target()
@@ -38,7 +38,7 @@ def learned_when_known(examples: list[Example]) -> Progress:
     for example in examples:
         if not isinstance(example, Answer):
             values = inputs(TRANSFORMS, example.features)
-            kept[example.id] = learner.logit(values), values
+            kept[example.id] = learner.logits(values).linear, values
         elif example.known_at >= START + SETTLED:
             logit, values = kept.pop(example.id)
             progress.update(logit, example.label)
@@ -50,7 +50,7 @@ def held(examples: list[Example]) -> Progress:
     """What a trainer makes of them."""
     one = Trainer(TARGET, TRANSFORMS)
     one.take(examples)
-    return one.progress
+    return one.judges[Pipeline.LINEAR].raw
 
 
 def too_high(progress: Progress, examples: list[Example]) -> float:

@@ -8,17 +8,18 @@ from itertools import permutations
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.kept import Known
 from models.lately import Lately
 from models.learner import Learner, OtherFeatures
 from models.state import LearnerState, TrainerState
-from models.trainer import Known, Trainer
+from models.trainer import Trainer
 from models.transform import inputs
 from schemas.durations import DAY
 from schemas.learning import Answer, Example, ModelSnapshot, Question
-from tests.generators_learning import START, TRANSFORMS, answer, question, stream, target
+from tests.generators_learning import CROSSES, START, TRANSFORMS, answer, question, stream, target
 
 TARGET = target()
 FIRST_HORIZON = START + 31 * DAY
@@ -52,16 +53,16 @@ def restarted(one: Trainer, table: dict[bytes, bytes]) -> Trainer:
 
 
 def test_a_question_is_scored_at_once_with_what_is_known_then() -> None:
-    one, learner = trainer(), Learner(TARGET.features, TARGET.prior)
+    one, learner = trainer(), Learner(TARGET.features, TARGET.prior, CROSSES)
     one.take([asked(0), asked(40), answer(asked(0), True, FIRST_HORIZON), asked(41)])
     values = inputs(TRANSFORMS, VALUES)
-    before = learner.logit(values)
+    before = learner.logits(values)
     learner.learn(values, True)
     early, late = one.kept(asked(40).id), one.kept(asked(41).id)
     assert early is not None
     assert late is not None
-    assert (early.logit, late.logit) == (before, learner.logit(values))
-    assert before != learner.logit(values)
+    assert (early.raw, late.raw) == (before, learner.logits(values))
+    assert before != learner.logits(values)
     assert early.at == START + 40 * DAY
     assert math.isnan(early.inputs[2])
     assert early.inputs[0] == math.log1p(10_000)
@@ -70,33 +71,33 @@ def test_a_question_is_scored_at_once_with_what_is_known_then() -> None:
 def test_an_answer_is_judged_by_the_score_kept_at_its_question() -> None:
     one = trainer()
     one.take([asked(0), asked(40), answer(asked(0), True, FIRST_HORIZON), answer(asked(40), True, START + 71 * DAY)])
-    assert one.progress.answers == 2
-    assert one.progress.log_loss == pytest.approx(-math.log(0.1), abs=1e-12)
+    assert one.champion.shown.answers == 2
+    assert one.champion.shown.log_loss == pytest.approx(-math.log(0.1), abs=1e-12)
 
 
 @pytest.mark.parametrize("label", [True, False])
 def test_an_early_answer_waits_until_its_question_s_time_is_over_and_counts_before_anything_else_then(
     label: bool,
 ) -> None:
-    one, learner = trainer(), Learner(TARGET.features, TARGET.prior)
+    one, learner = trainer(), Learner(TARGET.features, TARGET.prior, CROSSES)
     one.take([asked(0), answer(asked(0), label, START + DAY)])
     kept = one.kept(asked(0).id)
     assert kept is not None
     assert kept.known == (Known.POSITIVE if label else Known.NEGATIVE)
     one.take([question(TARGET, "before", FIRST_HORIZON - 1, VALUES)])
     assert counted(one) == (1, 0, 1)
-    assert one.progress.answers == 0
+    assert one.champion.shown.answers == 0
     assert not one.ready
     now = question(TARGET, "now", FIRST_HORIZON, VALUES)
     one.take([now])
     assert counted(one) == (1, 1, 0)
-    assert one.progress.positives == label
+    assert one.champion.shown.positives == label
     assert one.ready
     assert one.kept(asked(0).id) is None
     learner.learn(inputs(TRANSFORMS, VALUES), label)
     scored = one.kept(now.id)
     assert scored is not None
-    assert (scored.known, scored.logit) == (Known.NOTHING, learner.logit(inputs(TRANSFORMS, VALUES)))
+    assert (scored.known, scored.raw) == (Known.NOTHING, learner.logits(inputs(TRANSFORMS, VALUES)))
 
 
 def counted(one: Trainer) -> tuple[int, int, int]:
@@ -137,13 +138,13 @@ def test_answers_that_waited_are_learned_from_by_the_end_of_their_time_and_id_ho
     one.take([answer(*WAITING[place], START + DAY + number) for number, place in enumerate(order)])
     one = restarted(one, table)
     one.take([asked(60)])
-    assert one._learner.state() == learned(WAITING)
+    assert one.learner.state() == learned(WAITING)
     assert learned(WAITING) != learned(reversed(WAITING))
 
 
 def learned(judged: Iterable[tuple[Question, bool]]) -> LearnerState:
     """What a learner knows that met these in their order."""
-    learner = Learner(TARGET.features, TARGET.prior)
+    learner = Learner(TARGET.features, TARGET.prior, CROSSES)
     for one, label in judged:
         learner.learn(inputs(TRANSFORMS, one.features), label)
     return learner.state()
@@ -156,13 +157,13 @@ def test_no_answer_is_lost_and_none_is_learned_from_before_the_first_horizon_is_
         now = max(now, example.known_at if isinstance(example, Answer) else example.at)
         answers, learned_from, settling = counted(one)
         assert answers == learned_from + settling
-        assert one.progress.answers == learned_from
+        assert one.champion.shown.answers == learned_from
         assert not learned_from or now >= STREAM[0].at + 31 * DAY
         most = max(most, settling)
     assert most > 20
     one.take([question(TARGET, "last", now + 31 * DAY, VALUES)])
     assert counted(one) == (answers, answers, 0)
-    assert one.progress.positives == one.counters.positives
+    assert one.champion.shown.positives == one.counters.positives
 
 
 def test_no_snapshot_is_made_before_the_first_horizon_and_a_day_of_learning() -> None:
@@ -216,7 +217,7 @@ def test_repeats_change_nothing_and_are_counted() -> None:
         found += twice.take(STREAM[start : start + 50])
         found += twice.take(STREAM[start : start + 50])  # a producer that was restarted sends its last batch again
     assert found == wanted
-    assert twice.progress.state() == once.progress.state()
+    assert twice.champion.state() == once.champion.state()
     assert (twice.counters.repeated, twice.counters.unasked) == (len(STREAM), 0)
     assert (counted(twice), twice.counters.positives) == (counted(once), once.counters.positives)
     assert (once.counters.repeated, once.counters.unasked) == (0, 0)
@@ -225,9 +226,10 @@ def test_repeats_change_nothing_and_are_counted() -> None:
 def test_an_answer_to_no_question_is_counted_only() -> None:
     one = trainer()
     one.take([asked(0), answer(asked(3), True, FIRST_HORIZON + DAY)])
-    assert (one.counters.unasked, one.counters.answers, one.progress.answers) == (1, 0, 0)
+    assert (one.counters.unasked, one.counters.answers, one.champion.shown.answers) == (1, 0, 0)
 
 
+@settings(max_examples=30)
 @given(cut=st.integers(0, len(STREAM)), batch=st.integers(1, 60))
 def test_a_restart_anywhere_and_any_batches_give_the_same_snapshots(cut: int, batch: int) -> None:
     table: dict[bytes, bytes] = {}
@@ -268,7 +270,9 @@ def test_the_table_holds_one_entry_per_question_that_is_not_settled_and_one_mode
     waiting = left & {one.id for one in STREAM if isinstance(one, Answer)}
     assert set() < waiting < left
     assert {key for key in WANTED_TABLE if key.startswith(b"open/")} == {b"open/" + one.encode() for one in left}
-    assert {key for key in WANTED_TABLE if not key.startswith(b"open/")} == {b"model", b"answered/0"}
+    kinds = {key.split(b"/")[0] for key in WANTED_TABLE}
+    assert kinds == {b"open", b"model", b"answered", b"week", b"watch", b"former"}
+    assert len([key for key in WANTED_TABLE if key.startswith(b"former/")]) == 30
 
 
 def test_the_table_has_an_entry_anew_when_its_answer_begins_to_wait_and_none_when_it_is_settled() -> None:
@@ -286,7 +290,7 @@ def test_the_table_has_an_entry_anew_when_its_answer_begins_to_wait_and_none_whe
 def test_a_question_answered_before_its_entry_was_taken_leaves_none() -> None:
     one = trainer()
     one.take([asked(0), answer(asked(0), True, FIRST_HORIZON)])
-    assert {key for key, _ in one.take_entries()} == {b"answered/0", b"model"}
+    assert {key.split(b"/")[0] for key, _ in one.take_entries()} == {b"answered", b"model", b"week"}
     assert one.take_entries() == []
 
 

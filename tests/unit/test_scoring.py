@@ -15,7 +15,7 @@ from models import snapshot as models
 from models.transform import inputs, transforms_of
 from schemas.catalogue import Catalogue
 from schemas.durations import DAY, HOUR
-from schemas.learning import ModelSnapshot, Question
+from schemas.learning import CrossWeight, ModelSnapshot, Pipeline, Question
 from schemas.loading import load
 from schemas.records import Cause, Change
 from schemas.sources import Incoming
@@ -83,6 +83,30 @@ def test_the_kernels_log_odds_are_those_of_the_snapshot(
         registers[place] = np.nan if value is None else value
     expected = models.logit(snapshot, inputs(transforms_of(plan.catalogue, target), values))
     assert logit(plan.tables, part._models, 0, registers) == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+@given(
+    st.lists(finite, min_size=15, max_size=15), st.lists(st.sampled_from([0.0, 0.5, 3.0]), min_size=5, max_size=5),
+    st.lists(st.none() | st.floats(0, 1e7), min_size=5, max_size=5),
+)  # fmt: skip
+def test_the_kernels_log_odds_of_a_crossed_model_are_those_of_the_snapshot_until_a_linear_one_comes(
+    weights: list[float], spreads: list[float], values: list[float | None]
+) -> None:
+    plan = build(load(LESSONS))
+    part, target = partition(plan), plan.catalogue.targets[0]
+    assert len(target.crosses) == 15
+    crosses = [CrossWeight(one.first, one.second, weight) for one, weight in zip(target.crosses, weights, strict=True)]
+    linear = model(plan.catalogue, "deposit", weights[:5], -0.5)
+    crossed = msgspec.structs.replace(linear, version=2, model=Pipeline.CROSSED, spreads=spreads, crosses=crosses)
+    registers = np.full(64, np.nan)
+    for name, value in zip(target.features, values, strict=True):
+        place = [feature.name for feature in plan.catalogue.features].index(name)
+        registers[place] = np.nan if value is None else value
+    for snapshot in (crossed, msgspec.structs.replace(linear, version=3)):
+        assert part.adopt(snapshot)
+        expected = models.logit(snapshot, inputs(transforms_of(plan.catalogue, target), values))
+        assert logit(plan.tables, part._models, 0, registers) == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    assert not part.adopt(msgspec.structs.replace(crossed, version=4, crosses=crosses[1:]))
 
 
 def test_without_a_model_a_score_is_warming_and_missing(plan: Plan) -> None:

@@ -74,6 +74,7 @@ def test_trainers_read_examples_write_to_control_and_keep_their_state_by_target(
     assert [(topic.name, topic.partitions(8), topic.cleanup) for topic in topics] == [
         ("training-examples", 2, Cleanup.DELETE),
         ("control", 1, Cleanup.COMPACT),
+        ("model-events", 1, Cleanup.COMPACT),
         ("livetags-bank-trainer-changelog-3-01234567", 2, Cleanup.COMPACT),
     ]
 
