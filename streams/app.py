@@ -33,7 +33,8 @@ from streams.emit import producer
 from streams.engine import plan
 from streams.heads import Heads
 from streams.heartbeat import Heartbeat
-from streams.lane import Batch, Lane, Place, Tuning, quiet
+from streams.lane import Batch, Lane, Place, Tuning
+from streams.logs import quiet
 from streams.news import News
 from streams.processor import Partition
 from streams.rekey import Rekeyer

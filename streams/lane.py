@@ -394,9 +394,3 @@ class Lane:
             await call()
 
         self.app.on_partitions_revoked.connect(revoked, weak=False)
-
-
-def quiet() -> None:
-    """Keep Faust, aiokafka and the admin client from telling what only their developers need."""
-    for name in ("faust", "mode", "aiokafka", "kafka"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)

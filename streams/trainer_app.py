@@ -27,8 +27,9 @@ from streams.cluster import Cluster, StateRefused, prepare_trainer
 from streams.config import FLUSH_S, Settings
 from streams.control import Control
 from streams.emit import producer
-from streams.lane import Batch, Lane, Place, Tuning, quiet
+from streams.lane import Batch, Lane, Place, Tuning
 from streams.learning import Learning, Standing
+from streams.logs import quiet
 from streams.store import StoreError
 from streams.tables import Tables
 from streams.task import FlushRule

@@ -382,9 +382,8 @@ def apply_batch(
         if not _take(tables, state, batch, i, skew_ms, out):
             verdict.status[i] = _OVERFLOW
             continue
-        cause = _EVENT if before == MISSING or time >= before else _LATE
-        if tables.sources[batch.source[i]].profile:
-            cause = _PROFILE
+        counted = _EVENT if before == MISSING or time >= before else _LATE
+        cause = _PROFILE if tables.sources[batch.source[i]].profile else counted
         at = row[NOW]
         row32, reals = state.rows32[frame], state.reals[frame]
         choose(out.desk.cuts, slot)

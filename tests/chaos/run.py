@@ -21,7 +21,7 @@ from streams.broker import free_port
 from streams.cluster import prepare
 from streams.config import Clock, Settings
 from streams.engine import plan
-from streams.lane import quiet
+from streams.logs import quiet
 from streams.warm import warm
 from tests.brokers import finding
 from tests.brokers.interface import Kafka
