@@ -1,7 +1,7 @@
 """Record batches through Faust: one message per fetched batch of a partition, its value the records themselves.
 
-Plain Faust spends its time per record; here it deals out partitions and batches, and the rest is ours. This is the only
-file that touches Faust's private parts. What it promises:
+Plain Faust spends its time per record; here it deals out partitions and batches, and the rest is ours. This file, and
+what it is made of in `heard` and `untabled`, alone touch Faust's private parts. What it promises:
 
 - A batch holds what one fetch brought of one partition, without gaps: `begin` is where the batch before ended.
 - After every assignment reading starts at the positions that `Positions` gives, never at the group's committed offsets;
@@ -22,7 +22,6 @@ import faust
 import msgspec
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
-from faust.tables import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from yarl import URL
@@ -34,6 +33,7 @@ from streams.places import EMBEDDED_SESSION_S as EMBEDDED_SESSION_S
 from streams.places import Batch as Batch
 from streams.places import Place as Place
 from streams.places import Tuning as Tuning
+from streams.untabled import NoTables
 
 POLL_S = 0.05
 COMMIT_WITHIN_S = 5.0
@@ -252,16 +252,6 @@ class _Transport(driver.Transport):
     positions: Positions
 
 
-class _NoTables(TableManager):
-    """Faust's table manager, without the second it waits for tables to be declared: there are none."""
-
-    async def on_start(self) -> None:
-        """Be ready at once."""
-        if not self.should_stop:
-            await self._update_channels()
-            await self.recovery.start()
-
-
 class _Schema(faust.Schema):  # type: ignore[type-arg]
     """Hands a batch on as it is."""
 
@@ -302,7 +292,7 @@ class Lane:
             consumer_max_fetch_size=tuning.fetch_bytes,
             consumer_group_instance_id=tuning.member_id or None,
             producer_linger=0,
-            TableManager=_NoTables,
+            TableManager=NoTables,
         )
         # table_standby_replicas=1 above picks Faust's assignor, which keeps partitions together.
         self.app.assignor.replicas = standbys
