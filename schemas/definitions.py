@@ -62,8 +62,8 @@ def learning_fingerprint(catalogue: Catalogue) -> str:
     of all.
     """
     found = [definition(catalogue, target) for target in catalogue.targets]
-    priors, crosses = zip(*((target.prior, target.crosses) for target in catalogue.targets), strict=True)
-    learning = _Learning(FORMAT, found, list(priors), list(crosses))
+    priors = [target.prior for target in catalogue.targets]
+    learning = _Learning(FORMAT, found, priors, [target.crosses for target in catalogue.targets])
     return hashlib.blake2b(msgspec.json.encode(learning), digest_size=16).hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -89,12 +90,16 @@ def _closed(text: str) -> str:
     return "".join(kept)
 
 
+_ENUM = re.compile(r"<(\w+\.\w+): [^>]*>")  # how Python writes one is not how it reads one
+
+
 def as_test(case: Case, law: str, seed: int) -> str:
     """The case as a test; what it needs is imported at its top."""
     records = "".join(f"        {record!r},\n" for record in case.records)
+    adoptions = _ENUM.sub(r"\1", repr(case.adoptions))
     return f'''from random import Random
 
-from schemas.learning import ModelSnapshot
+from schemas.learning import Calibration, CrossWeight, ModelSnapshot, Pipeline
 from schemas.loading import loads
 from tests import laws
 from tests.generators_models import Adoption, Passing
@@ -108,7 +113,7 @@ def test_found_by_the_soak_{seed}() -> None:
 """
     records = [
 {records}    ]
-    adoptions = {case.adoptions!r}
+    adoptions = {adoptions}
     passings = {case.passings!r}
     case = Case(text, loads(text), records, {case.until}, adoptions, passings)
     laws.{law}(case, Random({seed}))

@@ -83,7 +83,7 @@ def test_the_same_is_counted_and_judged_as_by_the_trainer_however_records_are_cu
     assert counted.unanswered == counters.questions - counters.answers
     judged = counted.judged()
     assert len(judged.labels) == counters.learned < counters.answers
-    assert int(judged.labels.sum()) == trainer.progress.positives
+    assert int(judged.labels.sum()) == trainer.champion.shown.positives
 
 
 def test_the_judged_come_in_the_topics_order_so_that_a_snapshot_is_of_the_first() -> None:

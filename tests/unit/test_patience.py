@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -91,7 +92,7 @@ def test_a_place_the_group_knows_no_offset_of_is_no_failure_as_its_position_is_a
             """Nothing."""
 
         def _ensure_consumer(self) -> Any:
-            return None
+            return SimpleNamespace(_fetcher=SimpleNamespace(_records={}))
 
         async def _fetch_records(self, *_: Any, **__: Any) -> Any:
             raise NoOffsetForPartitionError
