@@ -21,6 +21,7 @@ from streams.counters import Counters
 from streams.engine.explain_score import explain_scores
 from streams.engine.plan import build
 from streams.explaining.decides import translated
+from streams.model_follower import Reports
 from streams.replay import Record, Replay
 from streams.silence import Silence
 from streams.watch import WorkerView
@@ -86,7 +87,7 @@ def real() -> Answer:
     for output in replay.feed(records):
         counters.take(output)
     worker = SimpleNamespace(
-        models=[],
+        models=[], reports=Reports(CATALOGUE_READ, "real"),
         catalogue=CATALOGUE_READ, settings=Settings(clock=Clock.EVENT), counters=counters, ready=True,
         partitions=dict(enumerate(replay.parts)), recent=counters.recent, clock=wall_ms,
         silence=Silence(CATALOGUE_READ, "real"),
