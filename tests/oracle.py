@@ -14,14 +14,15 @@ from typing import Final
 
 import msgspec
 
-from schemas.catalogue import Catalogue, Category, Code, Levels, Score, Segment, Tag, When
+from schemas.catalogue import Catalogue, Category, Code, Levels, Quantiles, Score, Segment, Tag, When
 from schemas.durations import HOUR
 from schemas.learning import ModelSnapshot, Question, question_id
+from schemas.lifetime import Fit
 from schemas.records import Cause, Change, CustomerTags, LateEvent, SegmentChange, TagChange, Value, change_id
 from schemas.rules import Expr
 from tests.oracle_rules import Fact, Record, Unreadable, evaluate, features_of, iso, read, said
 from tests.oracle_scores import Scores, asked
-from tests.oracle_time import Moments, midnight, names_used
+from tests.oracle_time import Moments, midnight, models_under, names_used
 
 REMEMBERED_IDS: Final = 16
 
@@ -145,6 +146,7 @@ class Oracle:
         self.late: list[LateEvent] = []
         self.questions: list[Question] = []
         self.passed: int | None = None
+        self.fits: dict[str, Fit] = {}  # the parameters in force of lifetime models, by model
 
     def receive(self, record: Record, offset: int) -> None:
         """One record: dropped, set aside, or applied after the timers due before it (P1)."""
@@ -355,8 +357,14 @@ class Oracle:
             tags={tag.name: row.said[tag.name] for tag in self.catalogue.tags},
             segments={s.name: iso(row.since[s.name]) for s in self.catalogue.segments if row.said[s.name]},
             features={name: self.shown(name, value) for name, value in features.items()},
-            status={tag.name: "warming" for tag in self.catalogue.tags if tag.waits and not self.is_scored(tag)},
+            status={tag.name: "warming" for tag in self.catalogue.tags if self.is_warming(tag)},
         )
+
+    def is_warming(self, tag: Tag) -> bool:
+        """Whether what decides the tag is yet to come: a model, cut-points, or a lifetime model's parameters."""
+        if isinstance(tag.rule, Quantiles | Score):
+            return not self.is_scored(tag)
+        return not self.fits.keys() >= set(models_under(self.catalogue, names_used(tag)))
 
     def is_scored(self, tag: Tag) -> bool:
         """Whether a model decides the tag."""

@@ -11,22 +11,22 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from schemas.catalogue import Catalogue, Feature, Quantiles
+from schemas.catalogue import Catalogue, Quantiles
 from schemas.durations import DAY
 from schemas.lifetime import Fit
 from schemas.outlook import Gives, Lifetime, Outlook
 from schemas.population import CutPoints
-from schemas.records import Cause, CustomerTags, Value
+from schemas.records import Cause, Value
 from tests.oracle import OracleOutcome, Row
 from tests.oracle_population import CountingOracle
 from tests.oracle_rules import Record, evaluate, features_of
-from tests.oracle_time import midnight, names_used
+from tests.oracle_time import midnight
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(24)
 LEAST_REPEATERS: Final = 10
@@ -43,19 +43,12 @@ class History(msgspec.Struct, frozen=True):
 
 
 class LifetimeOracle(CountingOracle):
-    """An oracle that is told which parameters and cut-points every refresh brought.
-
-    Attributes
-    ----------
-    fits
-        The parameters in force, by model.
-    """
+    """An oracle that is told which parameters and cut-points every refresh brought."""
 
     def __init__(self, catalogue: Catalogue, told: Iterable[CutPoints | Fit]) -> None:
         some = list(told)
         super().__init__(catalogue, [one for one in some if isinstance(one, CutPoints)])
         self.told_fits = [one for one in some if isinstance(one, Fit)]
-        self.fits: dict[str, Fit] = {}
         self.stored = msgspec.structs.replace(
             catalogue, features=tuple(one for one in catalogue.features if one.sources)
         )
@@ -143,29 +136,6 @@ class LifetimeOracle(CountingOracle):
         found = [] if first is None else [first]
         found += [midnight(last, self.catalogue.offset_ms)] if self.fits else []
         return min((moment for moment in found if last < moment <= limit), default=None)
-
-    def describe(self, row: Row) -> CustomerTags:
-        """What rests on a model without parameters is warming."""
-        said = super().describe(row)
-        found = dict(said.status)
-        for tag in self.catalogue.tags:
-            models = set(self.models_under(names_used(tag)))
-            if models - self.fits.keys() and not isinstance(tag.rule, Quantiles):
-                found[tag.name] = "warming"
-        return msgspec.structs.replace(said, status=found)
-
-    def models_under(self, names: Iterable[str]) -> Iterator[str]:
-        """The lifetime models that features rest on, through computed ones too."""
-        features = {feature.name: feature for feature in self.catalogue.features}
-        for feature in (features[name] for name in names if name in features):
-            if feature.outlook is not None:
-                yield feature.outlook.model
-            elif feature.compute is not None:
-                yield from self.models_under(_bases(feature))
-
-
-def _bases(feature: Feature) -> Sequence[str]:
-    return feature.rests_on
 
 
 @functools.cache

@@ -197,6 +197,8 @@ def features_of(
 ) -> dict[str, Value]:
     """Every feature at `now`, as rules see it but exact where it is a whole number; None is missing.
 
+    What a lifetime model would say is missing: its parameters come from outside (`tests.oracle_lifetime`).
+
     Parameters
     ----------
     facts
@@ -208,6 +210,8 @@ def features_of(
     for feature in catalogue.features:
         if feature.compute is not None:
             value = evaluate(feature.compute, values)
+        elif feature.outlook is not None:
+            value = None
         elif (source := catalogue.source(feature.sources[0])).profile:
             profile = profiles.get(source.name)
             value = (profile.fields or {}).get(feature.field or "") if profile else None

@@ -40,6 +40,16 @@ def names_used(thing: Tag | Segment) -> list[str]:
     return list(dict.fromkeys([*first, *(name.name for rule in conditions(thing) for name in rules.names_in(rule))]))
 
 
+def models_under(catalogue: Catalogue, names: Iterable[str]) -> Iterator[str]:
+    """The lifetime models that features among these names rest on, through computed features too."""
+    features = {feature.name: feature for feature in catalogue.features}
+    for feature in (features[name] for name in names if name in features):
+        if feature.outlook is not None:
+            yield feature.outlook.model
+        elif feature.compute is not None:
+            yield from models_under(catalogue, feature.rests_on)
+
+
 def midnight(after: int, offset_ms: int) -> int:
     """The first local midnight after a moment."""
     return after - (after + offset_ms) % DAY + DAY
