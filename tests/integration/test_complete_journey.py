@@ -115,7 +115,9 @@ def test_every_feature_of_every_household_equals_its_recomputation(replayed: Rep
     assert _differences(replayed, "features", features, ignored=FORETOLD) == []
 
 
-def test_every_probability_of_still_coming_is_the_papers_formula(replayed: Replayed, features: pd.DataFrame) -> None:
+def test_every_probability_of_still_coming_is_the_papers_formula(
+    replayed: Replayed, journey: Journey, features: pd.DataFrame
+) -> None:
     """Equation 7 of the BG/NBD paper, in whole days of the stores' time, at the moment that each line speaks of."""
     at, fit = replayed.moments["at"], replayed.fit
     days = {name: (at - past + STORE_OFFSET_MS) // DAY_MS for name, past in features.items() if "since" in str(name)}
@@ -126,7 +128,10 @@ def test_every_probability_of_still_coming_is_the_papers_formula(replayed: Repla
     said = pd.Series([one.features["alive_probability"] for one in replayed.said], dtype=float)
     assert len(said.dropna()) > HOUSEHOLDS - 10
     assert float((said - here).abs().max()) <= 1e-9
-    assert (fit.customers, 0.5 < fit.r < 2.0, 2 < fit.alpha < 20) == (len(said.dropna()), True, True)
+    assert (0.5 < fit.r < 2.0, 2 < fit.alpha < 20) == (True, True)
+    opened = journey.purchases[journey.purchases["opens"]].groupby("household")["t"].min()
+    # Parameters are of the refresh that last moved them, and of who had bought by then.
+    assert HOUSEHOLDS - 10 < fit.customers == int((opened <= fit.at).sum())
 
 
 def test_every_tag_of_every_household_equals_its_recomputation(replayed: Replayed, features: pd.DataFrame) -> None:
