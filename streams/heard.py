@@ -22,9 +22,9 @@ class Heard:
 
     heard_s = 0.0
 
-    async def on_thread_start(self: Any) -> None:
+    async def on_start(self: Any) -> None:
         """Note each heartbeat that the group answers."""
-        await super().on_thread_start()  # type: ignore[misc]
+        await super().on_start()  # type: ignore[misc]
         coordinator = self._ensure_consumer()._coordinator
         beat = coordinator._do_heartbeat
 
