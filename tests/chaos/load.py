@@ -4,8 +4,8 @@ What is said of a customer is a function of the order in which that customer's r
 sources beside each other is the merge's, which depends on when records arrive. So only transactions follow live, in the
 order of their times: then one order is right, whoever applies them, and it can be computed.
 
-For the same reason the catalogue goes without what comes from outside that order: scores, and tags by quantiles, whose
-cut-points reach a partition when they reach it.
+For the same reason the catalogue goes without what comes from outside that order: scores, tags by quantiles, whose
+cut-points reach a partition when they reach it, and what lifetime models foretell.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ BANK: Final = Path(__file__).parents[2] / "schemas" / "bank.yaml"
 LIVE: Final = "transactions"
 BEFORE: Final = 0.3
 """Share of the year that is there before any worker."""
-OUTSIDE: Final = ("score", "quantiles")
+OUTSIDE: Final = ("score", "quantiles", "lifetime")
 CUSTOMERS_A_ROUND: Final = 60
 FEWEST_CUSTOMERS: Final = 600
-_DROPPED_WITH_THEIR_TAGS: Final = "tags", "segments", "triggers"
+_PARTS: Final = "features", "tags", "segments", "triggers"
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -72,15 +72,17 @@ def catalogue() -> str:
     """The bank's catalogue without what comes from outside the order of records, as YAML."""
     yaml = YAML()
     found = yaml.load(BANK.read_text(encoding="utf-8"))
-    gone = {name for name, tag in found["tags"].items() if any(kind in tag for kind in OUTSIDE)}
+    said = [*found["features"].items(), *found["tags"].items()]
+    gone = {name for name, one in said if any(kind in one for kind in OUTSIDE)}
     while gone:
         again: set[str] = set()
-        for part in _DROPPED_WITH_THEIR_TAGS:
+        for part in _PARTS:
             for name in [name for name in found.get(part, {}) if name in gone]:
                 del found[part][name]
             again |= {name for name, one in found.get(part, {}).items() if _speaks_of(one, gone)}
         gone = again
-    found.pop("targets", None)
+    for models in ("targets", "lifetime"):
+        found.pop(models, None)
     text = StringIO()
     yaml.dump(found, text)
     return text.getvalue()
