@@ -24,7 +24,7 @@ from schemas.outlook import Gives, Lifetime, Outlook
 from schemas.population import CutPoints
 from schemas.records import Cause, Value
 from tests.oracle import OracleOutcome, Row
-from tests.oracle_population import CountingOracle
+from tests.oracle_population import CountingOracle, played
 from tests.oracle_rules import Record, evaluate, features_of
 from tests.oracle_time import midnight
 
@@ -245,12 +245,6 @@ def replay(
 ) -> OracleOutcome:
     """As `tests.oracle.replay`, with what refreshes brought; all of it must have been."""
     oracle = LifetimeOracle(catalogue, told)
-    for offset, record in enumerate(records):
-        oracle.receive(record, offset)
-    for limit in (oracle.watermark.ms, until):
-        oracle.reach(limit)
-        for row in oracle.rows.values():
-            oracle.pass_time(row, limit)
+    outcome = played(oracle, records, until)
     assert (oracle.told, oracle.told_fits) == ([], []), "something came at a moment that is no refresh"
-    customers = {row.customer: oracle.describe(row) for row in oracle.rows.values()}
-    return OracleOutcome(oracle.changes, customers, oracle.late)
+    return outcome

@@ -172,12 +172,18 @@ def replay(
 ) -> OracleOutcome:
     """As `tests.oracle.replay`, with the cut-points that refreshes brought; all of them must have been."""
     oracle = CountingOracle(catalogue, told)
+    outcome = played(oracle, records, until)
+    assert oracle.told == [], "cut-points came at moments that are no refresh"
+    return outcome
+
+
+def played(oracle: CountingOracle, records: Iterable[Record], until: int | None) -> OracleOutcome:
+    """What an oracle says of records, and of the time up to `until`."""
     for offset, record in enumerate(records):
         oracle.receive(record, offset)
     for limit in (oracle.watermark.ms, until):
         oracle.reach(limit)
         for row in oracle.rows.values():
             oracle.pass_time(row, limit)
-    assert oracle.told == [], "cut-points came at moments that are no refresh"
     customers = {row.customer: oracle.describe(row) for row in oracle.rows.values()}
     return OracleOutcome(oracle.changes, customers, oracle.late)

@@ -2,42 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser import chromium
 from tests.browser.chromium import Tab
-
-BROWSER = chromium.find()
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium: install it or set CHROMIUM")
 
 FIRST_CHANGE = "document.querySelector('.changes > li').dataset.key"
 CONNECTED = "window.did_handshake && document.querySelector('.changes > li') && !window.left"
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """Where a fake worker serves the page."""
-    command = [sys.executable, "-m", "tests.browser.fake_view", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as worker:
-        try:
-            assert worker.stdout is not None
-            yield worker.stdout.readline().strip()
-        finally:
-            worker.terminate()
-            assert "stopped" in worker.communicate(timeout=20)[1]
-
-
-@pytest.fixture(scope="module")
-def browser(address: str) -> Iterator[Tab]:
-    """One browser for all tests; each opens the page anew."""
-    with chromium.tab(BROWSER or "") as tab:
-        tab.shape(1280, 900)
-        yield tab
 
 
 @pytest.fixture
