@@ -102,6 +102,23 @@ def test_rows_that_are_dirty_or_being_written_stay(plan: Plan) -> None:
     assert part.arena.frames.capacity == ROOM
 
 
+def test_rows_of_the_step_at_work_stay_whatever_else_is_needed(plan: Plan) -> None:
+    shelf = Shelf()
+    part = small(plan, shelf)
+    part.feed(looks(range(2 * ROOM)))
+    flush(part, shelf)
+    residence = part.residence
+    assert residence is not None
+    residence.begin(np.arange(ROOM))
+    residence.bring(
+        np.arange(ROOM, 2 * ROOM)
+    )  # timers that fall due meanwhile: all rows are clean, and the limit is met
+    assert here(part) == [f"c{n}" for n in range(2 * ROOM)]
+    residence.end()
+    residence.begin(np.array([2 * ROOM - 1]))
+    assert part.arena.rows <= ROOM
+
+
 def test_a_flush_is_asked_for_before_there_is_no_room_and_steps_need_little(plan: Plan) -> None:
     shelf = Shelf()
     part = small(plan, shelf, rows=16)
