@@ -102,7 +102,6 @@ async def test_p7_at_least_once_repeats_come_with_the_ids_they_had(
     assert by_customer(found) == by_customer(expected)
     first = list({change.id: change for change in found}.values())
     assert in_order(first) == in_order(expected)
-    # DEBUG
 
 
 async def test_p6_a_worker_whose_partition_was_claimed_joins_anew_and_loses_nothing(kafka_bench: Bench) -> None:
@@ -112,10 +111,10 @@ async def test_p6_a_worker_whose_partition_was_claimed_joins_anew_and_loses_noth
     async with bench.worker(settings, catalogue) as worker:
         await bench.send(records[:half])
         await until(partial(_done, worker, half))
+        fenced = worker.partitions[0]
         other = producer(bench.address, idempotent=True, transactions=f"{bench.name}-0")
         await other.start()
         await other.stop()
-        fenced = worker.partitions[0]
         await bench.send(records[half:])
         await until(lambda: worker.partitions.get(0, fenced) is not fenced)
         await until(partial(_done, worker, len(records)))

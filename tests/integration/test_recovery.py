@@ -134,7 +134,9 @@ async def test_rows_that_are_none_are_fetched_from_the_changelog_or_refused_wher
 
 
 async def test_damage_found_while_at_work_stops_the_worker_and_the_next_start_mends_it(bench: Bench) -> None:
-    catalogue, records, settings = bench.catalogue(), stream(400), bench.settings(1)
+    catalogue, whole, settings = bench.catalogue(), stream(400), bench.settings(1)
+    # What comes while the worker is at work is of one source alone: its order is then the merge's.
+    records = [*whole[:200], *(record for record in whole[200:] if record.source == "pay")]
     await bench.topics(settings, catalogue)
     await bench.send(records[:200])
     async with bench.worker(settings, catalogue) as worker:
