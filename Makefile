@@ -38,7 +38,7 @@ demo: install
 	@$(BIN)/livetags demo --catalogue $(CATALOGUE) $(if $(SECONDS),--seconds $(SECONDS))
 
 test: install
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(TESTS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(TESTS)
 
 soak: install
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
