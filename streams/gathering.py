@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -33,7 +34,7 @@ Part = TypeVar("Part", Population, Sample)
 Made = TypeVar("Made", CutPoints, Fit)
 
 
-class Maker(Generic[Part, Made]):
+class Maker(ABC, Generic[Part, Made]):
     """Makes the whole of the newest part of every partition.
 
     Parameters
@@ -52,9 +53,9 @@ class Maker(Generic[Part, Made]):
         self._newest: dict[str, Made] = {}
         self._since: dict[str, float] = {}
 
+    @abstractmethod
     def _made(self, name: str, parts: Sequence[Part], held: Made | None) -> Made | None:
         """What is to be in force from now on; None: what is `held`. It touches nothing, so any thread may call it."""
-        raise NotImplementedError
 
     def take(self, part: Part, now_s: float = 0.0) -> None:
         """Note what a partition counted; `now_s` is any clock that goes on."""
