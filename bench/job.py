@@ -21,12 +21,17 @@ EVENT_CAUSES: Final = (Cause.EVENT, Cause.PROFILE, Cause.LATE)
 def comparable(catalogue: Catalogue) -> Catalogue:
     """The catalogue without what rests on all customers together: nothing in Faust's documentation can say that."""
     dropped: set[str] = set()
+    for feature in catalogue.features:
+        if feature.outlook is not None or set(feature.rests_on) & dropped:
+            dropped.add(feature.name)
     for name in catalogue.tag_order:
         rule = catalogue.tag(name).rule
         if isinstance(rule, Quantiles) or rests_on(rule) & dropped:
             dropped.add(name)
     return msgspec.structs.replace(
         catalogue,
+        lifetimes=(),
+        features=tuple(one for one in catalogue.features if one.name not in dropped),
         tags=tuple(tag for tag in catalogue.tags if tag.name not in dropped),
         tag_order=tuple(name for name in catalogue.tag_order if name not in dropped),
         segments=tuple(one for one in catalogue.segments if not {n.name for n in names_in(one.rule)} & dropped),
