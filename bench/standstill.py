@@ -24,7 +24,7 @@ from streams.cluster import prepare
 from streams.compiled import keep_compiled
 from streams.config import Settings
 from streams.engine import plan
-from streams.lane import quiet
+from streams.logs import quiet
 from tests.brokers import finding, java
 from tests.brokers.interface import Kafka
 from tests.chaos.members import Member
