@@ -23,7 +23,7 @@ from schemas.topics import Role, read_from
 from streams.agents import ingest
 from streams.ages import Ages
 from streams.beginning import Beginning
-from streams.beside import Beside, Failed, within
+from streams.beside import Beside, Failed, Opened
 from streams.broker import BrokerError
 from streams.cluster import Cluster, StateRefused, prepare
 from streams.config import Clock, Settings, wall_ms
@@ -100,7 +100,7 @@ class Worker:
         self._warming: asyncio.Task[None]
         self._generation = -1
         self._beside = Beside("worker", self._suspend)
-        self._opened = contextlib.AsyncExitStack()
+        self._opened = Opened()
         self._rule = FlushRule(settings.flush_s, settings.flush_bytes)
         self._skew_ms = max(source.allowed_skew_ms for source in catalogue.sources)
 
@@ -147,7 +147,7 @@ class Worker:
             self.settings, self.catalogue, self.plan.fingerprint, rebuild=self._rebuild, file=self._file
         )
         self._sender = producer(self.cluster.address, idempotent=not self.cluster.embedded)
-        self._opened.push_async_callback(within, self._sender.stop)
+        self._opened.connected(self._sender.stop)
         await self._sender.start()
         await self._follow()
         row_bytes = Heads(self.plan).most_bytes if self.settings.arena_bytes else None
@@ -155,7 +155,7 @@ class Worker:
             self.cluster, Leased(self._sender, lambda: self._lane.holds), self._file,
             row_bytes=row_bytes, whole=self.settings.whole, recovery=self.counters.recovery,
         )  # fmt: skip
-        self._opened.push_async_callback(self._tables.stop)
+        self._opened.connected(self._tables.stop)
         engine = ThreadPoolExecutor(1, "livetags-engine")
         self._opened.callback(engine.shutdown)
         begin = Beginning(
@@ -164,7 +164,7 @@ class Worker:
         self._partitions = TakingOver(
             self._tables, self.cluster, begin, self.plan.fingerprint, self._file, self.counters
         )
-        self._opened.push_async_callback(self._partitions.stop)
+        self._opened.connected(self._partitions.stop)
         self._lane = Lane(
             Tuning.of(self.settings, self.settings.group(self.catalogue.name), self.cluster),
             self._positions,
@@ -175,7 +175,7 @@ class Worker:
         self._rekeyer.hold(self._lane)
         self._lane.on_revoked(self._revoked)
         ingest.define(self._lane, self._receive, self._beside.fail)
-        self._opened.push_async_callback(within, self._lane.app.stop)
+        self._opened.connected(self._lane.app.stop)
 
     async def _follow(self) -> None:
         """Read what all workers agree on: models, and how far the others are."""
@@ -184,8 +184,8 @@ class Worker:
         self.heartbeat = Heartbeat(self, control, self.clock)
         control.follow(self.heartbeat.statuses.on_record)
         self._news.follow(control)
-        self._opened.push_async_callback(control.stop)
-        self._opened.push_async_callback(within, control.drained)
+        self._opened.connected(control.stop)
+        self._opened.connected(control.drained)
         self._opened.callback(self.heartbeat.stopped)
         await control.start()
         # Scores of a moment ago are to be had before the first event is scored; a control that can't be read holds up

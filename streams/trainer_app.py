@@ -21,7 +21,7 @@ from schemas.learning import model_key
 from schemas.model_reports import ModelOrder, order_key, report_key
 from schemas.topics import Role
 from streams.agents import ingest
-from streams.beside import Beside, Failed, within
+from streams.beside import Beside, Failed, Opened, within
 from streams.broker import BrokerError
 from streams.cluster import Cluster, StateRefused, prepare_trainer
 from streams.config import FLUSH_S, Settings
@@ -78,7 +78,7 @@ class TrainerApp:
         self._suspended = True
         self._generation = -1
         self._beside = Beside("trainer", self._suspend)
-        self._opened = contextlib.AsyncExitStack()
+        self._opened = Opened()
 
     async def start(self) -> None:
         """Check the cluster, join the group, recover; returns when the targets are at work.
@@ -108,23 +108,23 @@ class TrainerApp:
             self.settings, self.catalogue, self._fingerprint, rebuild=self._rebuild, file=self._file
         )
         sender: AIOKafkaProducer = producer(self.cluster.address, idempotent=not self.cluster.embedded)
-        self._opened.push_async_callback(within, sender.stop)
+        self._opened.connected(sender.stop)
         await sender.start()
         self._sender = sender
         self._tables = Tables(self.cluster, sender, self._file, Role.TRAINER_CHANGELOG)
-        self._opened.push_async_callback(self._tables.stop)
+        self._opened.connected(self._tables.stop)
         control = self.cluster.named(Role.CONTROL)
         self._control = Control(self.cluster.address, control, self.cluster.embedded, self._beside.fail)
         self._control.follow(self._note)
         await self._control.start()
-        self._opened.push_async_callback(self._control.stop)
+        self._opened.connected(self._control.stop)
         group = self.settings.trainer_group(self.catalogue.name)
         self._lane = Lane(
             Tuning.of(self.settings, group, self.cluster), self._positions, [self.cluster.named(Role.TRAINING_EXAMPLES)]
         )
         self._lane.on_revoked(self._revoked)
         ingest.define(self._lane, self._receive, self._beside.fail, name="learn")
-        self._opened.push_async_callback(within, self._lane.app.stop)
+        self._opened.connected(self._lane.app.stop)
 
     async def stop(self) -> None:
         """Finish what is at work, flush, publish and close; what was not taken in is read again next time.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, NoOffsetForPartitionError, ProducerFenced
 
-from streams import patience
+from streams import beside, patience
 from streams.beside import Beside
 from streams.emit import Writer
 from streams.lane import _Thread
@@ -133,3 +134,25 @@ def test_what_a_lost_broker_ended_is_done_again_and_what_it_refuses_is_not(monke
     assert asyncio.run(patience.waited_for(call)) == "a state"
     with pytest.raises(ProducerFenced):
         asyncio.run(patience.waited_for(call))
+
+
+def test_what_hangs_on_a_broker_that_is_gone_is_left_after_one_time_for_all_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(beside, "CLOSE_ALL_WITHIN_S", 0.01)
+    begun: list[str] = []
+
+    def hanging(name: str) -> Callable[[], Awaitable[None]]:
+        async def close() -> None:
+            begun.append(name)
+            await asyncio.Event().wait()
+
+        return close
+
+    async def close_all() -> None:
+        async with beside.Opened() as opened:
+            for name in ("sender", "tables", "group"):
+                opened.connected(hanging(name))
+
+    asyncio.run(close_all())
+    assert begun == ["group", "tables", "sender"]
