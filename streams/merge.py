@@ -85,17 +85,19 @@ class Merge:
     def take(self, limit: int, before: int | None = None) -> Piece | None:
         """Up to `limit` records in order, of times below `before`; None where nothing can be taken now."""
         bound = None if before is None else (before - 1, len(self._queues))
+        runs: list[tuple[int, Run]] = []
         for number, queue in enumerate(self._queues):
             if not queue:
                 if not self._ended[number]:
                     return None
                 continue
-            # Behind the first run of a source that is not at its end, unread records may come before others' heads.
-            last = int(queue[0].heads[-1])
-            if len(queue) == 1 and self._ended[number]:
+            first = _first(queue, limit)
+            runs += [(number, run) for run in first]
+            if len(first) == len(queue) and self._ended[number]:
                 continue
+            # Behind these, or of a source that is not at its end, unread records may come before others' heads.
+            last = int(first[-1].heads[-1])
             bound = (last, number) if bound is None or (last, number) < bound else bound
-        runs = [(number, queue[0]) for number, queue in enumerate(self._queues) if queue]
         if not runs:
             return None
         piece = _merge(runs, bound, limit)
@@ -103,9 +105,20 @@ class Merge:
             if run.done:
                 self.taken[number] = int(run.heads[run.done - 1])
         for queue in self._queues:
-            if queue and len(queue[0]) == 0:
+            while queue and len(queue[0]) == 0:
                 queue.pop(0)
         return piece
+
+
+def _first(queue: list[Run], limit: int) -> list[Run]:
+    """The runs that hold a queue's first `limit` records: those that come live are of a few records each."""
+    found, count = list[Run](), 0
+    for run in queue:
+        found.append(run)
+        count += len(run)
+        if count >= limit:
+            break
+    return found
 
 
 def as_given(records: Sequence[tuple[int, Incoming]], decode: Callable[[int, list[Incoming]], Decoded]) -> Piece | None:
@@ -137,6 +150,6 @@ def _merge(runs: list[tuple[int, Run]], bound: tuple[int, int] | None, limit: in
         sources = np.array([number for number, _ in runs], dtype=np.int64)[numbers[order]]
         order = order[(heads[order] < bound[0]) | ((heads[order] == bound[0]) & (sources <= bound[1]))]
     order = order[:limit]
-    for i, (_, run) in enumerate(runs):
-        run.done += int(np.count_nonzero(numbers[order] == i))
+    for (_, run), taken in zip(runs, np.bincount(numbers[order], minlength=len(runs)).tolist(), strict=True):
+        run.done += taken
     return Piece(numbers[order], places[order], [run for _, run in runs], [number for number, _ in runs])

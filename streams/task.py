@@ -23,6 +23,7 @@ from streams.correcting import Correcting
 from streams.counters import Counters
 from streams.emit import Cut, Emitter
 from streams.following import Following, News
+from streams.inbox import Inbox
 from streams.lane import Batch, Lane, Place
 from streams.measures import Part
 from streams.output import Dirty, Output
@@ -51,13 +52,6 @@ class FlushRule(msgspec.Struct, frozen=True):
 
     interval_s: float
     bytes: int
-
-
-class _Received(msgspec.Struct, frozen=True):
-    """Records of a source that wait for the next step."""
-
-    source: str
-    records: Sequence[Incoming]
 
 
 class _State(msgspec.Struct, frozen=True):
@@ -96,7 +90,7 @@ class Task:
         self.busy, self.arrived = asyncio.Lock(), asyncio.Event()
         self._engine, self._reaching = engine, reaching
         self._timers = TIMERS_AT_ONCE if reaching.live else None
-        self._inbox: list[_Received] = []
+        self._inbox = Inbox()
         self._head: int | None = None
         self._following = Following(part)
         self.publish: Callable[[list[Part]], None] | None = None
@@ -147,7 +141,7 @@ class Task:
             if expected is not None and batch.begin < expected:
                 records = [record for record in records if record.offset >= expected]
             if batch.records:
-                self._inbox.append(_Received(source.name, records))
+                self._inbox.add(source.name, records)
                 self._counters.received(source.name, self.number, batch.records[-1].timestamp, self._clock())
             self._expected[source.name] = batch.end
             self.more = True
@@ -161,8 +155,7 @@ class Task:
     async def step(self, lane: Lane) -> bool:
         """Merge and apply what can be now; whether anything was. To be called with `busy` held."""
         ended = {source.name: lane.at_end(self._places[source.name]) for source in self._sources}
-        inbox, self._inbox = self._inbox, []
-        outputs = await self._in_engine(self._work, inbox, ended)
+        outputs = await self._in_engine(self._work, self._inbox.take(), ended)
         self.more = any(output.more for output in outputs) or bool(self._inbox) or self._following.at_work
         applied = [self._take(output) for output in outputs]
         self._say(self._reaching.advance(self._head))
@@ -186,10 +179,10 @@ class Task:
         self._changed_since += 1  # what is said of customers goes out with the next flush
         self._correcting, self.more = (None, self.more) if correcting.over else (correcting, True)
 
-    def _work(self, inbox: list[_Received], ended: dict[str, bool]) -> list[Output]:
+    def _work(self, inbox: dict[str, Sequence[Incoming]], ended: dict[str, bool]) -> list[Output]:
         """What a step does in the engine's thread."""
-        for received in inbox:
-            self.part.push(received.source, received.records)
+        for source, records in inbox.items():
+            self.part.push(source, records)
         if self.part.choked:
             return []  # until a flush is through: it has been asked for
         outputs = [self._following.turn()]
@@ -230,8 +223,7 @@ class Task:
 
     def _queued(self, source: str) -> int:
         """Records of a source that are here and not yet applied."""
-        waiting = sum(len(received.records) for received in self._inbox if received.source == source)
-        return self.part.queued(source) + waiting
+        return self.part.queued(source) + self._inbox.waiting(source)
 
     def _take(self, output: Output) -> bool:
         for changes in output.written:

@@ -120,3 +120,37 @@ def test_any_cut_gives_the_order_of_a_merge_of_heads(sources: list[list[int]], r
             merge.ended(number, first + run >= len(times))
         found += taken(merge, limit)
     assert found == expected
+
+
+def test_what_came_in_small_lots_is_taken_at_once() -> None:
+    merge = Merge(3)
+    for number in range(4):
+        for source in range(3):
+            push(merge, source, [10 * number + source, 10 * number + source + 5])
+    piece = merge.take(1000)
+    assert piece is not None
+    assert [int(piece.runs[run].heads[place]) for run, place in zip(piece.order, piece.places, strict=True)] == [
+        10 * number + place for number in range(4) for place in (0, 1, 2, 5, 6, 7)
+    ]
+    assert [merge.queued(source) for source in range(3)] == [0, 0, 0]
+    assert merge.taken == [35, 36, 37]
+
+
+def test_of_small_lots_nothing_is_taken_that_an_unread_record_may_come_before() -> None:
+    merge = Merge(2)
+    merge.ended(0, False)
+    for number in range(4):
+        push(merge, 0, [10 * number])
+        push(merge, 1, [10 * number + 5])
+    assert taken(merge) == [(0, 0), (1, 5), (0, 10), (1, 15), (0, 20), (1, 25), (0, 30)]
+
+
+def test_small_lots_beyond_the_limit_wait_their_turn() -> None:
+    merge = Merge(2)
+    for number in range(6):
+        push(merge, 0, [10 * number])
+    push(merge, 1, [25])
+    first = merge.take(2)
+    assert first is not None
+    assert len(first.order) == 2
+    assert taken(merge, 2) == [(0, 20), (1, 25), (0, 30), (0, 40), (0, 50)]
