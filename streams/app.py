@@ -48,7 +48,7 @@ from streams.warm import warm
 
 GC_EVERY = 100_000
 TICK_S = 1.0
-FLUSH_WITHIN_S = 6.0
+FLUSH_WITHIN_S = 5.0
 CAUGHT_UP_WITHIN_S = 10.0
 
 log = logging.getLogger("livetags")
