@@ -1,4 +1,4 @@
-"""`python -m bench.outage`: a worker whose broker is away for minutes: its memory meanwhile, and what is lost (nothing).
+"""`python -m bench.outage`: a broker that is away for minutes: the worker's memory meanwhile, and that nothing is lost.
 
 Every record flips a tag, so that each must have made one change in the end. The broker is killed while the worker has
 changes to send, and comes back with what it had. Needs an Apache Kafka (tests/brokers says how one is found).
