@@ -39,7 +39,8 @@ class Setting(msgspec.Struct, frozen=True):
     """Where and how the workers run; no broker: an embedded one for every run, `kafka`: an Apache Kafka.
 
     `scored`: a model of every target is there from the beginning, so that every event is scored. `populations`: with
-    the tags that rest on all customers together. `workers` of livetags share one load.
+    the tags that rest on all customers together. `workers` of livetags share one load. The first `filled` records of it
+    are not measured.
     """
 
     catalogue: Path
@@ -50,6 +51,7 @@ class Setting(msgspec.Struct, frozen=True):
     scored: bool = False
     populations: bool = False
     workers: int = 1
+    filled: int = 0
 
 
 def run(peer: Peer, setting: Setting, events: list[Event]) -> Measured:
@@ -71,6 +73,7 @@ def run(peer: Peer, setting: Setting, events: list[Event]) -> Measured:
             partitions=setting.partitions,
             catalogue=str(setting.catalogue),
             warm=str(warm),
+            filled=setting.filled,
             stages=setting.stages,
             scored=setting.scored,
             populations=setting.populations,
