@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -47,6 +48,7 @@ from streams.transactions import Leased, Lost
 from streams.warm import warm
 
 GC_EVERY = 100_000
+SWITCH_S = 0.0005
 TICK_S = 1.0
 FLUSH_WITHIN_S = 5.0
 CAUGHT_UP_WITHIN_S = 10.0
@@ -130,6 +132,8 @@ class Worker:
         # Millions of rows' customers and topics live long and hold no circles: looking at them over and over took a
         # tenth of the worker's time.
         gc.set_threshold(GC_EVERY, 20, 50)
+        # A kernel gives the interpreter away while it runs; to wait 5 ms for it after each made changes late.
+        sys.setswitchinterval(SWITCH_S)
         self._beside.begin()
         try:
             await self._open()
