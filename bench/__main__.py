@@ -87,7 +87,8 @@ def main(
     catalogue = load(file) if rfm else comparable(load(file))
     try:
         given = lite.lite_events(count, customers, zipf) if small else events(catalogue, kept, count, customers, zipf)
-        given, filled = as_live(given, catalogue) if live and not small else (given, 0)
+        filled = len(given) - len(given) // 3 if live and not small else 0
+        given = as_live(given, catalogue, filled) if filled else given
         plain_given = [] if only_kernel or no_plain else _smaller(catalogue, kept, count, plain_events, customers, zipf)
     except LoadError as error:
         raise click.UsageError(str(error)) from None

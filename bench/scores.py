@@ -6,24 +6,18 @@ times what it does live; it is in these figures. With `--live` the records come 
 
 from __future__ import annotations
 
-import zoneinfo
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import click
-import msgspec
 from rich.console import Console
 from rich.table import Table
 
 from bench.job import CATALOGUE
-from bench.kernel import LIVE_EVERY_US
-from bench.load import Event, events
+from bench.load import as_live, events
 from bench.measure import Measured
 from bench.run import Peer, Setting, run
-from schemas.catalogue import Catalogue
 from schemas.loading import load
-from schemas.values import iso, parse_iso
 from streams.config import Settings
 
 
@@ -39,7 +33,7 @@ def main(count: int, customers: int, zipf: float, partitions: int, repeat: int, 
     """Measure the bank catalogue at full load with and without a model of each target."""
     catalogue = load(CATALOGUE)
     given = events(catalogue, cache or Settings().data_dir / "demo", count, customers, zipf)
-    given = at_live_rate(catalogue, given) if live else given
+    given = as_live(given, catalogue, 0) if live else given
     found: dict[bool, list[Measured]] = {False: [], True: []}
     for _ in range(repeat):
         for scored, runs in found.items():
@@ -56,19 +50,6 @@ def main(count: int, customers: int, zipf: float, partitions: int, repeat: int, 
     slower = 1 - median(o.per_second for o in found[True]) / median(o.per_second for o in found[False])
     dearer = median(o.cpu_per_million for o in found[True]) / median(o.cpu_per_million for o in found[False]) - 1
     console.print(f"Scoring costs {slower:.1%} of the events/s and {dearer:.1%} more CPU an event")
-
-
-def at_live_rate(catalogue: Catalogue, given: list[Event]) -> list[Event]:
-    """The same records, 10,000 a second from the first one's time on."""
-    times = {source.name: source.time for source in catalogue.sources}
-    first: dict[str, Any] = msgspec.json.decode(given[0].value)
-    begin = parse_iso(first[times[given[0].source]], zoneinfo.ZoneInfo(catalogue.timezone))
-    made = []
-    for number, event in enumerate(given):
-        record: dict[str, Any] = msgspec.json.decode(event.value)
-        record[times[event.source]] = iso(begin + number * LIVE_EVERY_US // 1_000)
-        made.append(Event(event.source, event.customer, msgspec.json.encode(record)))
-    return made
 
 
 if __name__ == "__main__":
