@@ -38,9 +38,9 @@ class WorkerFailed(Exception):
 class Setting(msgspec.Struct, frozen=True):
     """Where and how the workers run; no broker: an embedded one for every run, `kafka`: an Apache Kafka.
 
-    `scored`: a model of every target is there from the beginning, so that every event is scored. `populations`: with
-    the tags that rest on all customers together. `workers` of livetags share one load. The first `filled` records of it
-    are not measured.
+    `scored`: such a model (a `Pipeline`) of every target is there from the beginning, so that every event is
+    scored. `populations`: with the tags that rest on all customers together. `workers` of livetags share one load.
+    The first `filled` records of it are not measured.
     """
 
     catalogue: Path
@@ -48,7 +48,7 @@ class Setting(msgspec.Struct, frozen=True):
     broker: str = ""
     stages: bool = False
     profile: str = ""
-    scored: bool = False
+    scored: str = ""
     populations: bool = False
     workers: int = 1
     filled: int = 0

@@ -17,6 +17,7 @@ from bench.job import CATALOGUE
 from bench.load import as_live, events
 from bench.measure import Measured
 from bench.run import Peer, Setting, run
+from schemas.learning import Pipeline
 from schemas.loading import load
 from streams.config import Settings
 
@@ -34,22 +35,30 @@ def main(count: int, customers: int, zipf: float, partitions: int, repeat: int, 
     catalogue = load(CATALOGUE)
     given = events(catalogue, cache or Settings().data_dir / "demo", count, customers, zipf)
     given = as_live(given, catalogue, 0) if live else given
-    found: dict[bool, list[Measured]] = {False: [], True: []}
+    found: dict[str, list[Measured]] = {"": [], **{model.value: [] for model in Pipeline}}
     for _ in range(repeat):
         for scored, runs in found.items():
             runs.append(run(Peer.LIVETAGS, Setting(CATALOGUE, partitions, scored=scored), given))
     table = Table("Models", "Events/s", "CPU s per million", "Changes an event", title="Scoring two targets, medians")
     for scored, runs in found.items():
-        figures = [
-            f"{median(one.per_second for one in runs):,.0f}",
-            f"{median(one.cpu_per_million for one in runs):.1f}",
-        ]
-        table.add_row("of both targets" if scored else "none", *figures, f"{runs[0].flips / runs[0].events:.2f}")
+        figures = [f"{_per_second(runs):,.0f}", f"{_cpu(runs):.1f}"]
+        table.add_row(scored or "none", *figures, f"{runs[0].flips / runs[0].events:.2f}")
     console = Console()
     console.print(table)
-    slower = 1 - median(o.per_second for o in found[True]) / median(o.per_second for o in found[False])
-    dearer = median(o.cpu_per_million for o in found[True]) / median(o.cpu_per_million for o in found[False]) - 1
-    console.print(f"Scoring costs {slower:.1%} of the events/s and {dearer:.1%} more CPU an event")
+    for model in Pipeline:
+        slower = 1 - _per_second(found[model.value]) / _per_second(found[""])
+        dearer = _cpu(found[model.value]) / _cpu(found[""]) - 1
+        console.print(
+            f"Scoring by {model.value} models costs {slower:.1%} of the events/s, {dearer:.1%} more CPU an event"
+        )
+
+
+def _per_second(runs: list[Measured]) -> float:
+    return median(one.per_second for one in runs)
+
+
+def _cpu(runs: list[Measured]) -> float:
+    return median(one.cpu_per_million for one in runs)
 
 
 if __name__ == "__main__":
