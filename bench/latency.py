@@ -16,7 +16,7 @@ import tempfile
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC
 from pathlib import Path
 from typing import Any, Final
@@ -168,7 +168,9 @@ async def _ages(job: Job, since_s: float, until_s: float) -> list[float]:
         f"{job.name}-{Role.TAG_CHANGES.value}": TagChange,
         f"{job.name}-{Role.SEGMENT_CHANGES.value}": SegmentChange,
     }
-    decoders = {topic: msgspec.json.Decoder(kind).decode for topic, kind in topics.items()}
+    decoders: dict[str, Callable[[bytes], Change]] = {
+        topic: msgspec.json.Decoder(kind).decode for topic, kind in topics.items()
+    }
     consumer = AIOKafkaConsumer(
         *topics, bootstrap_servers=job.broker, fetch_max_wait_ms=5, auto_offset_reset="earliest"
     )
