@@ -168,9 +168,7 @@ async def _ages(job: Job, since_s: float, until_s: float) -> list[float]:
         f"{job.name}-{Role.TAG_CHANGES.value}": TagChange,
         f"{job.name}-{Role.SEGMENT_CHANGES.value}": SegmentChange,
     }
-    decoders: dict[str, Callable[[bytes], Change]] = {
-        topic: msgspec.json.Decoder(kind).decode for topic, kind in topics.items()
-    }
+    decoders: dict[str, Any] = {topic: msgspec.json.Decoder(kind).decode for topic, kind in topics.items()}
     consumer = AIOKafkaConsumer(
         *topics, bootstrap_servers=job.broker, fetch_max_wait_ms=5, auto_offset_reset="earliest"
     )
