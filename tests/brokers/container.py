@@ -12,6 +12,7 @@ from streams.broker import BrokerError, free_port
 from tests.brokers.interface import SETTINGS, listening, wait_for
 
 IMAGE: Final = "apache/kafka:3.9.1"
+ITSELF: Final = 9090
 CONTROLLER: Final = 9091
 INSIDE: Final = 9092  # and the ports after it, for doors
 ASKED_WITHIN_S: Final = 60.0
@@ -67,11 +68,13 @@ class ContainedKafka:
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@localhost:{CONTROLLER}",
-            "inter.broker.listener.name": "PLAINTEXT",
+            # It asks itself of transactions, and can't reach the machine's port where clients come in.
+            "inter.broker.listener.name": "ITSELF",
             "controller.listener.names": "CONTROLLER",
         }
-        at = {name: f":{port}" for name, port in inside.items()} | {"CONTROLLER": f":{CONTROLLER}"}
-        properties |= listening(at, {**outside, **told}) | {**SETTINGS, **(settings or {})}
+        itself = {"ITSELF": f"localhost:{ITSELF}"}
+        at = {name: f":{port}" for name, port in inside.items()} | {"CONTROLLER": f":{CONTROLLER}"} | itself
+        properties |= listening(at, {**outside, **told, **itself}) | {**SETTINGS, **(settings or {})}
         made: Any = DockerContainer(IMAGE).with_env("CLUSTER_ID", CLUSTER_ID)
         for name, port in ports.items():
             made = made.with_bind_ports(inside[name], port)
