@@ -1,7 +1,7 @@
 """`python -m bench.models`: both models of each target judged by a simulated year of the bank, for seeds of its own.
 
 The engine makes the examples, a trainer learns them in their order, and its kept log odds are judged by what came; for
-deposits next to the simulator's own probability. Then the same examples are spoiled, to show what is noticed: outcomes
+deposits next to the simulator's own probability at the question's moment. Then the same examples are spoiled, to show what is noticed: outcomes
 dealt out anew within each week leave nothing to learn; a doubled base rate and a feature in another unit are reported.
 """
 
@@ -38,7 +38,7 @@ from schemas.values import parse_iso
 from streams.demo import bank
 from streams.demo.bank_truth import YEAR_START_MS, Truth
 from streams.demo.dataset import merged, opened, write
-from streams.demo.learned import TRUE_TARGET, auc
+from streams.demo.learned import TRUE_TARGET, Odds, auc
 from streams.engine.plan import build
 from streams.processor import Partition
 
@@ -180,7 +180,8 @@ def _figures(said: Said, truth: Truth | None) -> list[str]:
     quarter = said.at >= said.at.max() - QUARTER
     promoted = [event.at[:10] for event in said.events if event.what is Happening.PROMOTED]
     foretold = np.array([probability(logit) for logit in said.shown[1][quarter].tolist()])
-    known = None if truth is None else truth.p[said.customers, (said.at - YEAR_START_MS) // DAY]
+    odds = None if truth is None else Odds(truth.day, truth.p, YEAR_START_MS, truth.fallen)
+    known = None if odds is None else odds.at(said.customers, said.at)
     return [
         *(f"{auc(logits, said.labels) or 0.5:.4f}" for logits in said.raw),
         "" if known is None else f"{auc(known, said.labels) or 0.5:.4f}",

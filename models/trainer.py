@@ -265,7 +265,7 @@ class Trainer:
         self._touched.closed(question_id)
         self._lately.add(question_id)
         for judge, raw, shown in zip(self.judges.values(), kept.raw, kept.shown, strict=True):
-            judge.settle(raw, shown, label)
+            judge.settle(raw, shown, label, kept.at)
         self.weeks.settled(kept.at, kept.shown.linear, kept.shown.crossed, label)
         shown = kept.shown[self.choosing.place]
         for found in self.watch.settled(label, loss(shown, label), settled_at):
@@ -298,7 +298,7 @@ class Trainer:
     def _mend(self) -> None:
         """Look at the second stages."""
         for pipeline, judge in self.judges.items():
-            if judge.reliability.decide():
+            if judge.reliability.decide(self._schedule.now, self.target.label.settled_ms):
                 self.choosing.calibrated(pipeline, judge, self._schedule.now)
 
     def _drifted(self, found: Found) -> None:
