@@ -18,8 +18,8 @@ from schemas.learning import Calibration
 FADES: Final = 5_000.0
 ENOUGH: Final = 500.0
 """Answers before anything is said."""
-SURE: Final = 2.0
-"""Standard errors by which it has to save something before it is in force."""
+SURE: Final = 1.0
+"""Standard errors by which one in force has to do harm before it goes; nearer to 0 it would come and go."""
 
 
 class Comparison:
@@ -54,18 +54,21 @@ class Comparison:
 
     @property
     def helps(self) -> bool:
-        """Whether a stage may come into force: it surely saves something, or there was no time to find out."""
+        """Whether a stage may come into force: it saves something, or there was no time to find out.
+
+        That log odds are off at all, the regression is sure of already.
+        """
         gain = self.gain
-        if gain is None:
-            return self._urgent
-        error = math.sqrt(max(self._squares / self._answers - gain * gain, 0.0) / self._answers)
-        return gain > SURE * error
+        return self._urgent if gain is None else gain > 0.0
 
     @property
     def hurts(self) -> bool:
         """Whether one that is in force has to go."""
         gain = self.gain
-        return gain is not None and gain < 0.0
+        if gain is None:
+            return False
+        error = math.sqrt(max(self._squares / self._answers - gain * gain, 0.0) / self._answers)
+        return gain < -SURE * error
 
     def forget(self) -> None:
         """Begin anew after a drift; until there are enough answers the regression decides alone.

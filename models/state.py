@@ -130,6 +130,8 @@ class SeriesState(msgspec.Struct):
         The level that a change is told against; None before any cut.
     changed
         The first day of a change that was told; None before any.
+    flows
+        The first day on which a feature's values differed, so that records it is made of flow; None before.
     """
 
     days: list[int] = []
@@ -138,6 +140,7 @@ class SeriesState(msgspec.Struct):
     squares: list[float] = []
     reference: float | None = None
     changed: int | None = None
+    flows: int | None = None
 
     def drop(self, count: int) -> None:
         """Forget the oldest days."""
