@@ -18,7 +18,7 @@ from streams.demo.bank_truth import DAYS, YEAR_START_MS, State
 
 Record = dict[str, Any]
 SMALL = 200
-SMALL_SHA256 = "3659ea49d496ee5496bc0a76cc90aeb44cf3bb41045e897149abd20cd1303f38"
+SMALL_SHA256 = "a79e34167114b05975f02b553eec796bce337c97df2dbc686b71d9278606f6d6"
 
 FIELDS = {
     "profiles": {"customer_id", "updated_at", "city", "birth_year", "birth_month", "vip", "occupation", "consent"},
@@ -180,6 +180,34 @@ def test_true_p_is_calibrated_and_ranks(lives: tuple[bank_truth.People, bank_tru
         independent = len(decile) * 7 / bank_truth.HORIZON  # neighbouring weeks share most of their 30 days
         bound = 4 * np.sqrt(expected * (1 - expected) / independent) + 1e-9
         assert abs(happened[decile].mean() - expected) < bound
+
+
+def test_every_trigger_has_its_moment_and_raises_what_was_true_before(small: bank.Simulation) -> None:
+    life, fallen, truth = bank_truth.live(bank_truth.People.draw(SMALL, 7), 7), small.truth.fallen, small.truth
+    who, day = fallen["customer"], (fallen["at"] - YEAR_START_MS) // 86_400_000
+    for triggers, mass in ((life.surges, bank_truth.SURGE_MASS), (life.views, bank_truth.VIEWS_MASS)):
+        mine = fallen["mass"] == mass
+        assert {*zip(who[mine].tolist(), day[mine].tolist(), strict=True)} == {*map(tuple, np.argwhere(triggers).tolist())}
+    assert len(fallen) == life.surges.sum() + life.views.sum()
+    assert (fallen["before"] < truth.p[who, day]).all()
+    alone = ~(life.surges | life.views)[who[:, None], np.maximum(day[:, None] - np.arange(1, 31), 0)].any(axis=1)
+    quiet = np.median(truth.p[~(life.surges | life.views).any(axis=1)])
+    assert np.median(fallen["before"][alone]) < 10 * quiet
+
+
+def test_what_a_customer_does_tells_the_temper(lives: tuple[bank_truth.People, bank_truth.Life, bank_truth.Truth]) -> None:
+    people, _, _ = lives
+    quiet, plain, mover = (people.activity[people.temper == temper] for temper in range(3))
+    assert np.quantile(quiet, 0.95) < np.quantile(plain, 0.05)
+    assert np.quantile(plain, 0.95) < np.quantile(mover, 0.05)
+    assert 0.85 < people.activity.mean() < 1.0  # so that the bank has as many events as one with one temper
+
+
+def test_an_outcome_comes_before_the_money_that_would_give_it_away(records: dict[str, list[Record]]) -> None:
+    opened = {(end["customer_id"], end["amount"]): end["at"] for end in records["outcomes"] if "amount" in end}
+    moved = [move for move in records["transactions"] if (move["type"], move["direction"]) == ("deposit", "out")]
+    assert moved
+    assert all(opened[move["customer_id"], move["amount"]] <= move["occurred_at"] for move in moved)
 
 
 @pytest.mark.parametrize("case", ["asleep", "fresh trigger", "long after a trigger", "leaving"])
