@@ -1,8 +1,9 @@
 """`python -m bench.models`: both models of each target judged by a simulated year of the bank, for seeds of its own.
 
 The engine makes the examples, a trainer learns them in their order, and its kept log odds are judged by what came; for
-deposits next to the simulator's own probability at the question's moment. Then the same examples are spoiled, to show what is noticed: outcomes
-dealt out anew within each week leave nothing to learn; a doubled base rate and a feature in another unit are reported.
+deposits next to the simulator's own probability at the question's moment. Then the same examples are spoiled, to show
+what is noticed: outcomes dealt out anew within each week leave nothing to learn; a doubled base rate and a feature in
+another unit are reported.
 """
 
 from __future__ import annotations

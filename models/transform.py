@@ -59,7 +59,9 @@ def transforms_of(catalogue: Catalogue, target: Target) -> tuple[Transform, ...]
     """The transforms of a target's features, in its order: money in major units, durations in days."""
     scales = {Unit.MONEY: float(10**catalogue.exponent), Unit.DURATION: float(DAY)}
     units = [(name, catalogue.feature(name).unit) for name in target.features]
-    return tuple(Transform(name, _KINDS[unit], scales.get(unit, 1.0), _fills_ms(catalogue, name)) for name, unit in units)
+    return tuple(
+        Transform(name, _KINDS[unit], scales.get(unit, 1.0), _fills_ms(catalogue, name)) for name, unit in units
+    )
 
 
 def _fills_ms(catalogue: Catalogue, name: str) -> int | None:

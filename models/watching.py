@@ -5,8 +5,9 @@ settled. What is told has to be sure (`models.adwin`) and to matter: a change by
 a feature has among customers, or of a base rate by less than a fifth, moves the window's beginning without a word.
 
 Where records begin to flow, all windows begin empty, and while they fill nothing can be compared: a feature is watched
-from the day on which its own is full, at the earliest when a first horizon is over. One that has no window and grows with time always drifts: of such a feature only
-sudden changes are told, by more than `SUDDEN` standard deviations among days.
+from the day on which its own is full, at the earliest when a first horizon is over. One that has no window and grows
+with time always drifts: of such a feature only sudden changes are told, by more than `SUDDEN` standard deviations
+among days.
 """
 
 from __future__ import annotations

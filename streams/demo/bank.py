@@ -17,8 +17,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from streams import demo
 from streams.demo import AppChannel, AppEvent, Channel, Draws, Ints, Objects, Party, Stream, Type, iso_times, optional
-from streams.demo.bank_truth import DAYS, FALLEN, SURGE_MASS, VIEWS_MASS, YEAR_START_MS
-from streams.demo.bank_truth import Occupation, People, Scene, State, Truth, live, truth
+from streams.demo.bank_truth import (
+    DAYS,
+    FALLEN,
+    SURGE_MASS,
+    VIEWS_MASS,
+    YEAR_START_MS,
+    Occupation,
+    People,
+    Scene,
+    State,
+    Truth,
+    live,
+    truth,
+)
 
 CUSTOMERS = 20_000
 ZONE_MS = 8 * demo.HOUR_MS

@@ -13,9 +13,9 @@ with probability
 where A_l takes the mean over triggers still to come. Summing over the day the awake stretch ends gives the probability
 in closed form: no sampling, no fit.
 
-A value holds at the end of a day. Earlier on a day that a trigger falls on, what is true is the value without it: at a
-question's own moment, triggers count that fell before it, on whole days before and on its own; that one may still fall
-on the same day is left out (at most 2 in 100 do, and those days are 1 of 30).
+A value holds at the end of a day. At a moment within a day, the triggers count that have fallen by then, on the days
+before and on its own; that one may still fall on the same day is left out (for the liveliest 2 in 100 times), and so is
+a deposit on what is left of the day.
 """
 
 from enum import IntEnum
@@ -259,8 +259,8 @@ class Truth(msgspec.Struct, frozen=True):
 
     def save(self, path: Path) -> None:
         """Write an .npz with all arrays, `p` in single precision; row k is of customer k."""
-        arrays = {"day": self.day, "p": self.p.astype(np.float32), "deposited": self.deposited, "fallen": self.fallen}
-        np.savez_compressed(path, **arrays)
+        p = self.p.astype(np.float32)
+        np.savez_compressed(path, day=self.day, p=p, deposited=self.deposited, fallen=self.fallen)
 
 
 def truth(people: People, life: Life, days: Ints = GRID, fallen: NDArray[Any] = NOTHING_FELL) -> Truth:

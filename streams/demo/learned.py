@@ -105,14 +105,14 @@ class Odds(msgspec.Struct, frozen=True):
         found = np.full(len(numbers), np.nan)
         known = (column >= 0) & (numbers < len(self.p))
         found[known] = self.p[numbers[known], column[known]]
-        # The customer's next trigger, where it falls later on the same day. Times from the start take 35 bits.
+        # The customer's next trigger, where it falls later on the same day. Times of a year take 35 bits.
         key = self.fallen["customer"].astype(np.int64) << 36 | self.fallen["at"] - self.start_ms
         later = np.searchsorted(key, numbers << 36 | asked_ms - self.start_ms, side="right")
-        known = np.flatnonzero(known & (later < len(key)))
-        comes = self.fallen[later[known]]
-        same_day = (comes["at"] - self.start_ms) // DAY_MS == asked[known]
-        same = (comes["customer"] == numbers[known]) & same_day & (self.day[column[known]] == asked[known])
-        found[known[same]] = comes["before"][same]
+        places = np.flatnonzero(known & (later < len(key)))
+        comes = self.fallen[later[places]]
+        same_day = (comes["at"] - self.start_ms) // DAY_MS == asked[places]
+        same = (comes["customer"] == numbers[places]) & same_day & (self.day[column[places]] == asked[places])
+        found[places[same]] = comes["before"][same]
         return found
 
 
