@@ -41,7 +41,8 @@ def comparable(catalogue: Catalogue) -> Catalogue:
 class Job(msgspec.Struct, frozen=True):
     """One run of one worker: `name` starts the names of its topics, `directory` takes its state.
 
-    `progress` is a directory where the workers of one run tell each other how far they are, `worker` this one's number.
+    The first `filled` records fill the state and are not measured. `progress` is a directory where the workers of
+    one run tell each other how far they are, `worker` this one's number.
     """
 
     broker: str
@@ -51,11 +52,12 @@ class Job(msgspec.Struct, frozen=True):
     partitions: int
     catalogue: str = str(CATALOGUE)
     warm: str = ""
+    filled: int = 0
     linger_ms: int = 50
     flush_interval_s: float = 0.0
     stages: bool = False
     profile: str = ""
-    scored: bool = False
+    scored: str = ""
     populations: bool = False
     progress: str = ""
     worker: int = 0

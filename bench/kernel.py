@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from bench import stages
-from bench.load import Event
+from bench.load import LIVE_EVERY_US, Event
 from bench.measure import Stopwatch
 from schemas.catalogue import Catalogue
 from schemas.sources import Incoming
@@ -29,7 +29,6 @@ from streams.processor import Partition
 RUN = 4_096
 FLUSH_EVERY_RUNS = 40
 WARM = 2_000
-LIVE_EVERY_US = 100
 ORDER = (
     stages.DECODE, stages.MERGE, stages.COLUMNS, stages.KERNEL, stages.TIMERS, stages.SAY, stages.EMIT, stages.PUBLISH,
     stages.ROWS, stages.REST,

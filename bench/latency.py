@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
@@ -38,9 +39,9 @@ from streams.cluster import prepare
 from streams.config import Clock, Settings
 from streams.engine import plan
 
-SLICE_S: Final = 0.002
-SETTLE_S: Final = 5.0
-"""Of each run are left out: the worker's first batches, and the first rows of customers."""
+SLICE_S: Final = 0.005
+SETTLE_S: Final = 20.0
+"""Of each run are left out: first rows, and batches of a worker and of a broker that are not warm yet."""
 READY_WITHIN_S: Final = 180.0
 TIME: Final = b'"livetags-now"'
 """Stands in a prepared event where its time goes."""
@@ -167,7 +168,7 @@ async def _ages(job: Job, since_s: float, until_s: float) -> list[float]:
         f"{job.name}-{Role.TAG_CHANGES.value}": TagChange,
         f"{job.name}-{Role.SEGMENT_CHANGES.value}": SegmentChange,
     }
-    decoders = {topic: msgspec.json.Decoder(kind).decode for topic, kind in topics.items()}
+    decoders: dict[str, Any] = {topic: msgspec.json.Decoder(kind).decode for topic, kind in topics.items()}
     consumer = AIOKafkaConsumer(
         *topics, bootstrap_servers=job.broker, fetch_max_wait_ms=5, auto_offset_reset="earliest"
     )
@@ -198,10 +199,13 @@ async def feed(pace: Pace) -> None:
     begun, at = time.monotonic(), 0
     while at < len(given):
         upto = min(len(given), int((time.monotonic() - begun) * pace.rate))
+        lots: defaultdict[tuple[str, int], Any] = defaultdict(producer.create_batch)
         for event in given[at:upto]:
             value = event.value.replace(TIME, b"%d" % (time.time_ns() // 1_000_000))
-            partition = partition_of(event.customer, pace.partitions)
-            await producer.send(event.topic, value, key=event.customer.encode(), partition=partition)
+            lot = lots[event.topic, partition_of(event.customer, pace.partitions)]
+            lot.append(key=event.customer.encode(), value=value, timestamp=None)
+        for (topic, partition), lot in lots.items():
+            await producer.send_batch(lot, topic, partition=partition)
         at = max(at, upto)
         await asyncio.sleep(SLICE_S)
     await producer.stop()

@@ -1,7 +1,8 @@
 """The livetags worker, measured: `python -m bench.livetags JOB` prints a `Measured` as JSON.
 
-The shipped worker as `livetags worker` runs it. The clock starts when the first batch is handed to a partition and
-stops when every record is applied and the last flush has been acknowledged and written.
+The shipped worker as `livetags worker` runs it. The clock starts when the first batch is handed to a partition (or when
+the state is filled, where the job says so) and stops when every record is applied and the last flush has been
+acknowledged and written.
 """
 
 from __future__ import annotations
@@ -60,6 +61,13 @@ def _done(worker: Worker) -> int:
     return counts.events + counts.duplicates + counts.superseded + counts.late + counts.dead.total()
 
 
+def _said(worker: Worker) -> tuple[int, int]:
+    """Changes so far; questions, answers, outreach requests and decisions so far."""
+    counts = worker.counters
+    rest = (counts.questions, counts.answers, counts.outreach, counts.decisions)
+    return counts.changes.total(), sum(counted.total() for counted in rest)
+
+
 def _all_done(job: Job, done: int) -> int:
     """Records dealt with by all workers of the run."""
     if not job.progress:
@@ -84,6 +92,12 @@ async def measure(job: Job) -> Measured:
     if profiler is not None:
         profiler.enable()
     async with asyncio.timeout(STUCK_AFTER_S):
+        while _all_done(job, _done(worker)) < job.filled:
+            worker.check()
+            await asyncio.sleep(LOOK_EVERY_S)
+        filled = _said(worker)
+        if job.filled:
+            marks.begin = moment()
         while _all_done(job, _done(worker)) < job.events:
             worker.check()
             await asyncio.sleep(LOOK_EVERY_S)
@@ -91,20 +105,18 @@ async def measure(job: Job) -> Measured:
     if profiler is not None:
         profiler.disable()
         profiler.dump_stats(job.profile)
-    counts = worker.counters
+    flips, others = _said(worker)
     if marks.begin is None or marks.end is None:
         raise RuntimeError("nothing was measured: the topics are empty")
     return Measured(
         peer="livetags",
-        events=job.events,
+        events=job.events - job.filled,
         seconds=marks.end.wall_s - marks.begin.wall_s,
         cpu_s=marks.end.cpu_s - marks.begin.cpu_s,
         whole_cpu_s=moment().cpu_s,
         peak_mb=peak_mb(),
-        flips=counts.changes.total(),
-        others=sum(
-            counted.total() for counted in (counts.questions, counts.answers, counts.outreach, counts.decisions)
-        ),
+        flips=flips - filled[0],
+        others=others - filled[1],
         stages=dict(watch.seconds),
         begin_s=marks.begin.wall_s,
         end_s=marks.end.wall_s,

@@ -9,6 +9,7 @@ customers it is the same life of a smaller bank, with as many records a customer
 from __future__ import annotations
 
 import asyncio
+import zoneinfo
 from collections import defaultdict, deque
 from itertools import islice
 from pathlib import Path
@@ -21,10 +22,12 @@ from aiokafka.partitioner import murmur2
 from numpy.typing import NDArray
 
 from schemas.catalogue import Catalogue
+from schemas.values import iso, parse_iso
 from streams.demo import dataset
 
 SEED: Final = 7
 BATCH_BYTES: Final = 262_144
+LIVE_EVERY_US: Final = 100
 _PROFILE: Final = "profiles"
 _DRAWN_AT_ONCE: Final = 65_536
 _PROFILE_EVERY: Final = 33
@@ -84,6 +87,23 @@ def events(
         if len(made) >= count:
             return made[:count]
     raise LoadError(f"the simulated bank's year holds {len(made):,} records; ask for at most so many with --events")
+
+
+def as_live(given: list[Event], catalogue: Catalogue, first: int) -> list[Event]:
+    """The load with the times of its records from number `first` on as if they came live, 10,000 a second.
+
+    In a load of a year much of the work is time that passes; live it is the records.
+    """
+    times = {source.name: source.time for source in catalogue.sources}
+    zone = zoneinfo.ZoneInfo(catalogue.timezone)
+    before = (parse_iso(msgspec.json.decode(one.value)[times[one.source]], zone) for one in given[: max(first, 1)])
+    begin = max(before, default=0)
+    made = given[:first]
+    for number, event in enumerate(given[first:]):
+        record: dict[str, Any] = msgspec.json.decode(event.value)
+        record[times[event.source]] = iso(begin + number * LIVE_EVERY_US // 1_000)
+        made.append(Event(event.source, event.customer, msgspec.json.encode(record)))
+    return made
 
 
 def _name(number: int) -> str:

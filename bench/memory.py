@@ -142,8 +142,8 @@ def _run(part: Live, store: Store, given: list[Event]) -> None:
             runs[event.source].append(Incoming(event.value, None, offset))
         for source, records in runs.items():
             part.push(source, records)
-        for source in part.plan.catalogue.sources:
-            part.ended(source.name, True)
+        for each in part.plan.catalogue.sources:
+            part.ended(each.name, True)
         more = True
         while more:
             more = part.run(RUN // 2, timers=TIMERS_AT_ONCE).more

@@ -9,13 +9,13 @@ from aiokafka import AIOKafkaProducer
 
 from bench.job import Job
 from schemas.catalogue import Target
-from schemas.learning import ModelSnapshot, model_key
+from schemas.learning import CrossWeight, ModelSnapshot, Pipeline, model_key
 from schemas.topics import Role
 
 
-def made_up(target: Target) -> ModelSnapshot:
+def made_up(target: Target, model: Pipeline) -> ModelSnapshot:
     """A model around the target's prior."""
-    count = len(target.features)
+    count, crossed = len(target.features), model is Pipeline.CROSSED
     return ModelSnapshot(
         target=target.name,
         version=1,
@@ -29,6 +29,9 @@ def made_up(target: Target) -> ModelSnapshot:
         means=[1.0] * count,
         weights=[0.1 * (-1) ** place for place in range(count)],
         bias=math.log(target.prior / (1 - target.prior)),
+        model=model,
+        spreads=[1.0] * count if crossed else [],
+        crosses=[CrossWeight(one.first, one.second, 0.01) for one in target.crosses] if crossed else [],
     )
 
 
@@ -40,7 +43,9 @@ async def publish(job: Job) -> None:
         for target in job.loaded().targets:
             key = model_key(job.name, target.name).encode()
             topic = f"{job.name}-{Role.CONTROL.value}"
-            await producer.send_and_wait(topic, key=key, value=msgspec.json.encode(made_up(target)))
+            await producer.send_and_wait(
+                topic, key=key, value=msgspec.json.encode(made_up(target, Pipeline(job.scored)))
+            )
     finally:
         await producer.stop()
 

@@ -38,8 +38,9 @@ class WorkerFailed(Exception):
 class Setting(msgspec.Struct, frozen=True):
     """Where and how the workers run; no broker: an embedded one for every run, `kafka`: an Apache Kafka.
 
-    `scored`: a model of every target is there from the beginning, so that every event is scored. `populations`: with
-    the tags that rest on all customers together. `workers` of livetags share one load.
+    `scored`: such a model (a `Pipeline`) of every target is there from the beginning, so that every event is
+    scored. `populations`: with the tags that rest on all customers together. `workers` of livetags share one load.
+    The first `filled` records of it are not measured.
     """
 
     catalogue: Path
@@ -47,9 +48,10 @@ class Setting(msgspec.Struct, frozen=True):
     broker: str = ""
     stages: bool = False
     profile: str = ""
-    scored: bool = False
+    scored: str = ""
     populations: bool = False
     workers: int = 1
+    filled: int = 0
 
 
 def run(peer: Peer, setting: Setting, events: list[Event]) -> Measured:
@@ -71,6 +73,7 @@ def run(peer: Peer, setting: Setting, events: list[Event]) -> Measured:
             partitions=setting.partitions,
             catalogue=str(setting.catalogue),
             warm=str(warm),
+            filled=setting.filled,
             stages=setting.stages,
             scored=setting.scored,
             populations=setting.populations,

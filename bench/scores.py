@@ -6,24 +6,19 @@ times what it does live; it is in these figures. With `--live` the records come 
 
 from __future__ import annotations
 
-import zoneinfo
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import click
-import msgspec
 from rich.console import Console
 from rich.table import Table
 
 from bench.job import CATALOGUE
-from bench.kernel import LIVE_EVERY_US
-from bench.load import Event, events
+from bench.load import as_live, events
 from bench.measure import Measured
 from bench.run import Peer, Setting, run
-from schemas.catalogue import Catalogue
+from schemas.learning import Pipeline
 from schemas.loading import load
-from schemas.values import iso, parse_iso
 from streams.config import Settings
 
 
@@ -39,36 +34,31 @@ def main(count: int, customers: int, zipf: float, partitions: int, repeat: int, 
     """Measure the bank catalogue at full load with and without a model of each target."""
     catalogue = load(CATALOGUE)
     given = events(catalogue, cache or Settings().data_dir / "demo", count, customers, zipf)
-    given = at_live_rate(catalogue, given) if live else given
-    found: dict[bool, list[Measured]] = {False: [], True: []}
+    given = as_live(given, catalogue, 0) if live else given
+    found: dict[str, list[Measured]] = {"": [], **{model.value: [] for model in Pipeline}}
     for _ in range(repeat):
         for scored, runs in found.items():
             runs.append(run(Peer.LIVETAGS, Setting(CATALOGUE, partitions, scored=scored), given))
     table = Table("Models", "Events/s", "CPU s per million", "Changes an event", title="Scoring two targets, medians")
     for scored, runs in found.items():
-        figures = [
-            f"{median(one.per_second for one in runs):,.0f}",
-            f"{median(one.cpu_per_million for one in runs):.1f}",
-        ]
-        table.add_row("of both targets" if scored else "none", *figures, f"{runs[0].flips / runs[0].events:.2f}")
+        figures = [f"{_per_second(runs):,.0f}", f"{_cpu(runs):.1f}"]
+        table.add_row(scored or "none", *figures, f"{runs[0].flips / runs[0].events:.2f}")
     console = Console()
     console.print(table)
-    slower = 1 - median(o.per_second for o in found[True]) / median(o.per_second for o in found[False])
-    dearer = median(o.cpu_per_million for o in found[True]) / median(o.cpu_per_million for o in found[False]) - 1
-    console.print(f"Scoring costs {slower:.1%} of the events/s and {dearer:.1%} more CPU an event")
+    for model in Pipeline:
+        slower = 1 - _per_second(found[model.value]) / _per_second(found[""])
+        dearer = _cpu(found[model.value]) / _cpu(found[""]) - 1
+        console.print(
+            f"Scoring by {model.value} models costs {slower:.1%} of the events/s, {dearer:.1%} more CPU an event"
+        )
 
 
-def at_live_rate(catalogue: Catalogue, given: list[Event]) -> list[Event]:
-    """The same records, 10,000 a second from the first one's time on."""
-    times = {source.name: source.time for source in catalogue.sources}
-    first: dict[str, Any] = msgspec.json.decode(given[0].value)
-    begin = parse_iso(first[times[given[0].source]], zoneinfo.ZoneInfo(catalogue.timezone))
-    made = []
-    for number, event in enumerate(given):
-        record: dict[str, Any] = msgspec.json.decode(event.value)
-        record[times[event.source]] = iso(begin + number * LIVE_EVERY_US // 1_000)
-        made.append(Event(event.source, event.customer, msgspec.json.encode(record)))
-    return made
+def _per_second(runs: list[Measured]) -> float:
+    return median(one.per_second for one in runs)
+
+
+def _cpu(runs: list[Measured]) -> float:
+    return median(one.cpu_per_million for one in runs)
 
 
 if __name__ == "__main__":

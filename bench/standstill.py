@@ -88,17 +88,19 @@ class Changes:
         return Standstill(max(gaps, default=0.0), sum(gap > 1 for gap in gaps), resumed - since_s)
 
 
-async def _beat(address: str, keys: list[bytes]) -> None:
-    """A record for each partition twenty times a second, each of which flips its customer's tag."""
+async def _beat(address: str, keys: list[bytes], records: int) -> None:
+    """So many records for each partition twenty times a second, each of which flips its customer's tag."""
     sender = AIOKafkaProducer(bootstrap_servers=address, linger_ms=0)
     await sender.start()
     try:
         number = 0
         while True:
-            number += 1
-            for key in keys:
-                value = {"customer": key.decode(), "at": time.time_ns() // 1_000_000, "amount": 10 * (number % 2)}
-                await sender.send("pay", msgspec.json.encode(value), key=key)
+            now = time.time_ns() // 1_000_000
+            for of_beat in range(records):
+                number += 1
+                for key in keys:
+                    value = {"customer": key.decode(), "at": now - records + of_beat, "amount": 10 * (number % 2)}
+                    await sender.send("pay", msgspec.json.encode(value), key=key)
             await asyncio.sleep(BEAT_S)
     finally:
         await sender.stop()
@@ -151,7 +153,7 @@ class Group:
         )
 
 
-async def _run(partitions: int, session_s: float, directory: Path) -> None:
+async def _run(partitions: int, session_s: float, records: int, directory: Path) -> None:
     kafka = java.JavaKafka(flags=()) if finding.way() is finding.Way.JAVA else finding.kafka()
     works: list[asyncio.Task[None]] = []
     group = Group(kafka, directory, partitions, session_s)
@@ -159,7 +161,7 @@ async def _run(partitions: int, session_s: float, directory: Path) -> None:
         await asyncio.to_thread(kafka.start)
         keys = await group.prepare()
         works += [
-            asyncio.create_task(_beat(kafka.address, keys)),
+            asyncio.create_task(_beat(kafka.address, keys, records)),
             asyncio.create_task(group.changes.follow(kafka.address)),
         ]
         await group.start("one")
@@ -188,11 +190,12 @@ async def _run(partitions: int, session_s: float, directory: Path) -> None:
 @click.command()
 @click.option("--partitions", default=8, show_default=True)
 @click.option("--session", "session_s", default=10.0, show_default=True, help="Session timeout, seconds.")
-def main(partitions: int, session_s: float) -> None:
+@click.option("--records", default=1, show_default=True, help="Of a partition, twenty times a second.")
+def main(partitions: int, session_s: float, records: int) -> None:
     """How long a partition stands still when workers come and go."""
     keep_compiled(Path(".livetags"))
     quiet()
-    asyncio.run(_run(partitions, session_s, Path(tempfile.mkdtemp(prefix="livetags-standstill-"))))
+    asyncio.run(_run(partitions, session_s, records, Path(tempfile.mkdtemp(prefix="livetags-standstill-"))))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,7 @@ from streams.emit import producer
 from streams.engine import plan
 from streams.heads import Heads
 from streams.heartbeat import Heartbeat
+from streams.inbox import Arrivals
 from streams.lane import Batch, Lane, Place, Tuning
 from streams.logs import quiet
 from streams.news import News
@@ -45,11 +47,10 @@ from streams.task import FlushRule, FlushTorn, Task
 from streams.transactions import Leased, Lost
 from streams.warm import warm
 
-IDLE_S = 0.1
 GC_EVERY = 100_000
-MERGE_WAIT_S = 0.003
+SWITCH_S = 0.0005
 TICK_S = 1.0
-FLUSH_WITHIN_S = 6.0
+FLUSH_WITHIN_S = 5.0
 CAUGHT_UP_WITHIN_S = 10.0
 
 log = logging.getLogger("livetags")
@@ -95,7 +96,7 @@ class Worker:
         self._tasks: dict[int, Task] = {}
         self._news = News(settings, catalogue, self.counters, self._tasks)
         self.reports, self.silence = self._news.reports, self._news.silence
-        self._gate = asyncio.Lock()
+        self._gate, self._arrivals = asyncio.Lock(), Arrivals()
         self._suspended = True
         self._warming: asyncio.Task[None]
         self._generation = -1
@@ -131,6 +132,8 @@ class Worker:
         # Millions of rows' customers and topics live long and hold no circles: looking at them over and over took a
         # tenth of the worker's time.
         gc.set_threshold(GC_EVERY, 20, 50)
+        # A kernel gives the interpreter away while it runs; to wait 5 ms for it after each made changes late.
+        sys.setswitchinterval(SWITCH_S)
         self._beside.begin()
         try:
             await self._open()
@@ -285,9 +288,10 @@ class Worker:
     # ------------------------------------------------------------------------------------------------ at work
 
     def _receive(self, batch: Batch) -> None:
-        task = self._tasks.get(batch.place.partition)
-        if task is not None and not self._suspended:
+        task = None if self._suspended else self._tasks.get(batch.place.partition)
+        if task is not None:
             task.receive(batch, self._lane.placed(batch.place))
+        self._arrivals.came(batch, None if task is None else task.arrived)
 
     async def _drive(self, task: Task) -> None:
         """Step through a partition while there is anything to do, then wait for a batch."""
@@ -299,21 +303,20 @@ class Worker:
             if busy:
                 await asyncio.sleep(0)
                 continue
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(task.arrived.wait(), MERGE_WAIT_S if task.waits else IDLE_S)
+            await task.rest(self._lane)
 
     async def _step(self, task: Task) -> bool:
         """One step; whether there is more to do at once."""
         async with task.busy:
             if self._suspended or self._tasks.get(task.number) is not task or not self._lane.holds:
                 return False
-            applied = await task.step(self._lane)
+            await task.step(self._lane)
             task.balance(self._lane, self.settings.max_queued)
             try:
-                await task.send(0 if not applied else self.settings.linger_ms / 1000)
+                await task.send(self.settings.linger_ms / 1000 if task.more else 0)
             except Lost as lost:
                 self._give_up(task, lost)
-            return applied or task.more
+            return task.more
 
     async def _tick(self) -> None:
         """Once a second: let the wall's time pass, and note how far behind each source is."""

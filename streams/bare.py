@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import FetchResult
+
+BUSY_WAIT_MS: Final = 5
+BUSY_BYTES: Final = 65_536
 
 
 class _Bare(dict[TopicPartition, Any]):
@@ -30,3 +33,14 @@ def bare(consumer: AIOKafkaConsumer) -> AIOKafkaConsumer:
     if not isinstance(fetcher._records, _Bare):
         fetcher._records = _Bare(fetcher._records)
     return consumer
+
+
+def gathered(consumer: AIOKafkaConsumer, wait_ms: int, busy: bool) -> None:
+    """Say how long the broker may hold back its answers from the next fetch on.
+
+    While records come (`busy`) it is to let some come together: each lot costs a millisecond, however small. Else it
+    answers at the first one, or after `wait_ms`.
+    """
+    fetcher = consumer._fetcher
+    fetcher._fetch_min_bytes = BUSY_BYTES if busy else 1
+    fetcher._fetch_max_wait_ms = min(BUSY_WAIT_MS, wait_ms) if busy else wait_ms

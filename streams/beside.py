@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 CLOSE_WITHIN_S = 1.0
-CLOSE_ALL_WITHIN_S = 2.5
+CLOSE_ALL_WITHIN_S = 1.5
 WATCH_EVERY_S = 1.0
 
 
@@ -117,7 +117,7 @@ async def within(close: Callable[[], Awaitable[None]]) -> None:
 class Opened(contextlib.AsyncExitStack):
     """What is to be closed in the end, in reverse order.
 
-    What hangs on a broker that is gone is left: all of it together has 2.5 s, so that a stop keeps within its time
+    What hangs on a broker that is gone is left: all of it together has 1.5 s, so that a stop keeps within its time
     however much there is to close.
     """
 

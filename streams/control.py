@@ -22,7 +22,7 @@ CATCH_UP_WAIT_MS: Final = 20
 EMBEDDED_WAIT_MS: Final = 100  # its fetches sleep so long whatever comes meanwhile, and tell the end only when they do
 RETRY_S: Final = 0.5
 REQUEST_WITHIN_MS: Final = 15_000
-CLOSE_WITHIN_S: Final = 1.0
+CLOSE_WITHIN_S: Final = 0.5
 AWAY: Final = (KafkaError, OSError, TimeoutError)
 
 OnRecord = Callable[[str, bytes | None, int], None]

@@ -26,7 +26,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from yarl import URL
 
-from streams.bare import bare
+from streams.bare import bare, gathered
 from streams.heard import Heard
 from streams.patience import patient
 from streams.places import EMBEDDED_SESSION_S as EMBEDDED_SESSION_S
@@ -91,6 +91,9 @@ class _Thread(Heard, driver.AIOKafkaConsumerThread):
         except NoOffsetForPartitionError:
             # Of places just assigned aiokafka asks the group, which may know nothing yet; `place_at` says it at once.
             return _Fetched({}, {})
+        transport: Any = self.transport
+        if not transport.tuning.embedded:
+            gathered(self._ensure_consumer(), transport.tuning.fetch_wait_ms, bool(records))
         places = {TP(*place): found for place, found in records.items()}
         return _Fetched(
             places, {place: state.position for place in active if (state := self.standing(place)) is not None}
@@ -148,7 +151,7 @@ class _Consumer(driver.Consumer):
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         self._begins: dict[TP, int] = {}
-        self.epoch = 0
+        self.epoch = self._fetch = self._brought = 0
         self.received: dict[TP, int] = {}
         self.placed: dict[TP, int] = {}
         return _Thread(self, loop=self.loop, beacon=self.beacon)
@@ -162,6 +165,8 @@ class _Consumer(driver.Consumer):
             await self.sleep(IDLE_S)
             return
         fetched = await self._thread.fetch(active, min(timeout, POLL_S))
+        ended = self._ended(fetched)
+        self._fetch, self._brought = self._fetch + 1, len(fetched.records) + len(ended)
         for place, records in fetched.records.items():
             if self.should_stop or not self.flow_active:
                 return
@@ -170,11 +175,15 @@ class _Consumer(driver.Consumer):
                 return
             end = fetched.positions.get(place, records[-1].offset + 1)
             yield place, self._batch(place, self._begins.get(place, records[0].offset), end, records)
-        # Ends of transactions, and what is left of aborted ones, take offsets and bring no records.
-        for place in fetched.positions.keys() - fetched.records.keys():
-            begin, end = self._begins.get(place), fetched.positions[place]
-            if begin is not None and begin < end and drawn == self._drawn:
-                yield place, self._batch(place, begin, end, ())
+        for place in ended:
+            if drawn == self._drawn:
+                yield place, self._batch(place, self._begins[place], fetched.positions[place], ())
+
+    def _ended(self, fetched: _Fetched) -> list[TP]:
+        """Where offsets without records were passed: ends of transactions, and what is left of aborted ones."""
+        places = fetched.positions.keys() - fetched.records.keys()
+        begins = ((place, self._begins.get(place)) for place in places)
+        return [place for place, begin in begins if begin is not None and begin < fetched.positions[place]]
 
     @property
     def _drawn(self) -> tuple[int, int]:
@@ -184,7 +193,8 @@ class _Consumer(driver.Consumer):
     def _batch(self, place: TP, begin: int, end: int, records: Sequence[Any]) -> Any:
         """A message with those records; the place's next batch begins at their end."""
         self._begins[place] = end
-        return self._to_message(place, Batch(Place(place.topic, place.partition), begin, end, records, self.epoch))
+        at = Place(place.topic, place.partition)
+        return self._to_message(place, Batch(at, begin, end, records, self.epoch, self._fetch, self._brought))
 
     def _to_message(self, tp: TP, batch: Batch) -> Any:
         last = batch.records[-1] if batch.records else None

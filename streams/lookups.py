@@ -23,7 +23,7 @@ from streams.say import Sayer
 from streams.standstill import Standstill
 from streams.written import Customers
 
-_AT_ONCE: Final = 1_000
+_AT_ONCE: Final = 256
 
 
 class Lookups:

@@ -105,12 +105,13 @@ class Partition(Lookups):
             How many may fire; None: all. Those of a customer that are left fire before its next record, so that
             nobody can tell.
         """
-        piece = self._merge.take(limit if self.residence is None else min(limit, self.residence.step), before)
-        output = Output.empty()
+        limit = limit if self.residence is None else min(limit, self.residence.step)
+        piece, output = self._merge.take(limit, before), Output.empty()
         if piece is not None and len(piece.order):
             with self._lock:
                 output.join(self._apply(piece, timers))
-            output.more = True
+            # Below the limit what is left waits for other records, and nothing more can be taken.
+            output.more = len(piece.order) >= limit or before is not None or self.overdue
         elif self.overdue:
             with self._lock:
                 self._fire(self._due_ms, output, lambda _: [], timers)

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -23,7 +23,8 @@ from streams.correcting import Correcting
 from streams.counters import Counters
 from streams.emit import Cut, Emitter
 from streams.following import Following, News
-from streams.inbox import Inbox
+from streams.hand import FEW_RECORDS, Hand
+from streams.inbox import Inbox, rested
 from streams.lane import Batch, Lane, Place
 from streams.measures import Part
 from streams.output import Dirty, Output
@@ -36,7 +37,6 @@ from streams.written import Changes, Customers
 FIRST_ROW_BYTES = 600
 TIMERS_AT_ONCE = 1_024
 """How many customers time may change before records have their turn again (P4)."""
-T = TypeVar("T")
 
 
 class LaneGap(Exception):
@@ -88,7 +88,7 @@ class Task:
         self._correcting = None if correcting is None or correcting.over else correcting
         self._clock = clock
         self.busy, self.arrived = asyncio.Lock(), asyncio.Event()
-        self._engine, self._reaching = engine, reaching
+        self._engine, self._reaching = Hand(engine), reaching
         self._timers = TIMERS_AT_ONCE if reaching.live else None
         self._inbox = Inbox()
         self._head: int | None = None
@@ -109,6 +109,7 @@ class Task:
         self._torn = False
         self._counted = part.positions()
         self.more = False
+        self._ended = dict[str, bool]()
 
     def next_offsets(self) -> dict[Place, int | None]:
         """Where each source is read on, None where it never was."""
@@ -145,17 +146,25 @@ class Task:
                 self._counters.received(source.name, self.number, batch.records[-1].timestamp, self._clock())
             self._expected[source.name] = batch.end
             self.more = True
-            self.arrived.set()
 
     async def idle(self) -> None:
         """Wait for the step at work."""
         async with self.busy:
             return
 
+    def _ends(self, lane: Lane) -> dict[str, bool]:
+        """Whether each source was read to its end."""
+        return {source.name: lane.at_end(self._places[source.name]) for source in self._sources}
+
+    async def rest(self, lane: Lane) -> None:
+        """Wait until there may be something to do."""
+        await rested(self.arrived, lambda: self.waits, lambda: self._ends(lane) != self._ended)
+
     async def step(self, lane: Lane) -> bool:
         """Merge and apply what can be now; whether anything was. To be called with `busy` held."""
-        ended = {source.name: lane.at_end(self._places[source.name]) for source in self._sources}
-        outputs = await self._in_engine(self._work, self._inbox.take(), ended)
+        self._ended = ended = self._ends(lane)
+        brief, inbox = self._brief, self._inbox.take()
+        outputs = self._work(inbox, ended) if brief else await self._engine.call(self._work, inbox, ended)
         self.more = any(output.more for output in outputs) or bool(self._inbox) or self._following.at_work
         applied = [self._take(output) for output in outputs]
         self._say(self._reaching.advance(self._head))
@@ -173,7 +182,7 @@ class Task:
             correcting.reached(name, positions.get(name, 0), lane.end(place), ended)
         if not correcting.due(self._watermark if self._reaching.live else None):
             return
-        corrections = await self._in_engine(correcting.take)
+        corrections = await self._engine.call(correcting.take)
         self._emitter.add(corrections)
         self._counters.corrected(corrections)
         self._changed_since += 1  # what is said of customers goes out with the next flush
@@ -194,9 +203,11 @@ class Task:
         self._head = self.part.head()
         return outputs + self._following.step()
 
-    async def _in_engine(self, call: Callable[..., T], *args: Any) -> T:
-        """Call something that touches the partition, while nothing else does."""
-        return await asyncio.get_running_loop().run_in_executor(self._engine, call, *args)
+    @property
+    def _brief(self) -> bool:
+        """Whether a step now is of a few records and nothing else, and nobody else is at the partition."""
+        few = sum(self._queued(source.name) for source in self._sources) <= FEW_RECORDS
+        return few and not (self._engine.at_work or self.part.overdue or self._following.at_work)
 
     def follow(self, news: News) -> None:
         """Go by what came on `control` from the next step on."""
@@ -216,7 +227,7 @@ class Task:
         flowing = [source.name for source in self._sources if source.name not in self.part.frozen]
         if all(lane.at_end(self._places[name]) and not self._queued(name) for name in flowing):
             self._passed_ms = to_ms
-            self._take(await self._in_engine(self.part.advance, to_ms, self._timers))
+            self._take(await self._engine.call(self.part.advance, to_ms, self._timers))
             if self.part.overdue:
                 self.more = True
                 self.arrived.set()
@@ -346,7 +357,7 @@ class Task:
                 return
             self._torn = True
             async with self.busy:
-                state = await self._in_engine(self._snapshot)
+                state = await self._engine.call(self._snapshot)
                 kept = [*state.labels, *(Entry(TRIGGERS + key, value) for key, value in self._reaching.take_entries())]
                 cut, self._changed_since = self._emitter.cut(), 0
                 pages = self._take_unpublished()
@@ -360,7 +371,7 @@ class Task:
             await tables.flush(self.number, Rows(dirty.customers, dirty.rows), published, kept)
             if self._emitter.whole:
                 self._published(pages)
-            if await self._in_engine(self.part.written):
+            if await self._engine.call(self.part.written):
                 self.more = True
                 self.arrived.set()
             if dirty.rows:
@@ -376,7 +387,7 @@ class Task:
     async def _publish(self, state: _State, cut: list[Cut], cluster: Cluster, fingerprint: str) -> Marker:
         """Have the broker acknowledge what belongs to that state; its marker."""
         await self._emitter.acknowledged(cut)
-        while (customers := await self._in_engine(next, state.published, None)) is not None:
+        while (customers := await self._engine.call(next, state.published, None)) is not None:
             self._emitter.add_customers(customers)
         return Marker(
             positions=state.positions,

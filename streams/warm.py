@@ -39,6 +39,7 @@ def warm(plan: Plan) -> None:
     for output in (part.run(), part.advance(LATER_MS)):
         for changes in output.written:
             frame.fill(of_page(changes, np.arange(len(changes))), 0)
+    part.publish_again([CUSTOMER])  # of whom a catalogue may say nothing yet
     for customers in part.take_published():
         frame.fill(of_page(customers, customers.known()), 0)
     part.explain(CUSTOMER)

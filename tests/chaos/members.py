@@ -88,6 +88,12 @@ class Member:
                 if self._wanted:
                     await self._spawn()
 
+    @property
+    def pid(self) -> int | None:
+        """Its process now; None where none runs."""
+        running = self._running
+        return None if running is None else running.pid
+
     async def kill(self) -> None:
         """End it at once (SIGKILL), also where it is held up, and start it no more."""
         self._wanted = False
