@@ -47,7 +47,7 @@ from streams.processor import Partition
 AT_ONCE = 8_192
 QUARTER = 91 * DAY
 CHANGE = 196 * DAY
-"""In mid-month: a month's last day alone has a third of its questions, and a change is told of by days."""
+"""In mid-month: three in ten questions come on months' last days, and a change is told of by days."""
 SPOILED = {"deposit": "inflow_30d", "churn": "visits_30d"}
 
 
