@@ -22,10 +22,11 @@ class Judge:
     def __init__(self) -> None:
         self.raw, self.shown, self.reliability = Progress(), Progress(), Reliability()
 
-    def settle(self, raw: float, shown: float, label: bool) -> None:
+    def settle(self, raw: float, shown: float, label: bool, asked_ms: int) -> None:
         """Judge a question's log odds by its answer."""
         self.raw.update(raw, label)
         self.shown.update(shown, label)
+        self.reliability.comparison.settle(raw, label, asked_ms)
 
     def quality(self) -> Quality:
         """Of what was shown, with the slope that its own log odds have lately."""

@@ -3,6 +3,9 @@
 What came is regressed on the log odds that the model gives, one answer after the other: `slope * logit + intercept`
 (Platt's scaling). Calibrated log odds have slope 1 and intercept 0; below 1 they are too extreme.
 Each answer moves the two numbers by one Newton step, and old answers fade, by half after `FADES * ln 2` newer ones.
+
+That log odds are off is not enough: the stage comes into force only where it would have saved log loss on questions
+asked since it was measured (`models.comparison`), and leaves when it does not any more.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from models.comparison import Comparison
 from models.snapshot import probability
 from models.state import ReliabilityState
 from schemas.learning import Calibration
@@ -32,10 +36,12 @@ class Reliability:
     ----------
     mending
         Whether the second stage is in force.
+    comparison
+        What it would have been worth.
     """
 
     def __init__(self) -> None:
-        self.mending = False
+        self.mending, self.comparison = False, Comparison()
         # Slope, and log odds given at CENTRE less CENTRE.
         self._slope, self._offset = 1.0, 0.0
         # The information matrix of both.
@@ -80,27 +86,37 @@ class Reliability:
         self._offset += error * (self._ss - self._so * x) / determinant
         self._answers += 1
 
-    def decide(self) -> bool:
-        """Whether the second stage came into force or went out of it: look at it now and then."""
+    def decide(self, now_ms: int, horizon_ms: int) -> bool:
+        """Whether the second stage came into force or went out of it: look at it once a day.
+
+        Parameters
+        ----------
+        horizon_ms
+            How long a question takes to settle.
+        """
         determinant = self._ss * self._oo - self._so * self._so
         steep, level = abs(self._slope - 1.0), abs(self._offset)
         if self.mending:
-            mending = steep > RETURNS or level > RETURNS
+            mending = (steep > RETURNS or level > RETURNS) and not self.comparison.hurts
         else:
             off = steep > LEAVES and steep > SURE * math.sqrt(self._oo / determinant)
-            mending = off or (level > LEAVES and level > SURE * math.sqrt(self._ss / determinant))
+            off = off or (level > LEAVES and level > SURE * math.sqrt(self._ss / determinant))
+            mending = off and self.comparison.helps
         changed, self.mending = mending != self.mending, mending
+        self.comparison.tries(self.measured, now_ms, horizon_ms)
         return changed
 
     def forget(self, share: float) -> None:
         """Trust what was learned so far less: only that share of it, as after a drift."""
         self._ss, self._so, self._oo = self._ss * share, self._so * share, self._oo * share
         self._ss, self._oo = max(self._ss, PRIOR_SLOPE), max(self._oo, PRIOR_INTERCEPT)
+        self.comparison.forget()
 
     def state(self) -> ReliabilityState:
         """All that it knows."""
         information = [self._ss, self._so, self._oo]
-        return ReliabilityState(self._slope, self._offset, information, self._answers, self.mending)
+        parts = self._slope, self._offset, information, self._answers, self.mending
+        return ReliabilityState(*parts, self.comparison.state())
 
     @classmethod
     def of(cls, state: ReliabilityState) -> Reliability:
@@ -108,7 +124,7 @@ class Reliability:
         made = cls()
         made._slope, made._offset, made._answers = state.slope, state.offset, state.answers
         made._ss, made._so, made._oo = state.information
-        made.mending = state.mending
+        made.mending, made.comparison = state.mending, Comparison.of(state.comparison)
         return made
 
 

@@ -44,14 +44,39 @@ class ProgressState(msgspec.Struct, frozen=True):
     positives: HistogramState
 
 
+class TriedState(msgspec.Struct, frozen=True):
+    """A second stage as it was measured from `since` on, UTC ms."""
+
+    since: int
+    slope: float
+    intercept: float
+
+
+class ComparisonState(msgspec.Struct, frozen=True):
+    """What second stages were worth that were tried, whether they were in force or not.
+
+    `answers`, `gains` and `squares` fade: how many, the sum of what log loss they would have saved, and of its squares.
+    """
+
+    tried: list[TriedState] = []
+    answers: float = 0.0
+    gains: float = 0.0
+    squares: float = 0.0
+    urgent: bool = False
+
+
 class ReliabilityState(msgspec.Struct, frozen=True):
-    """The second stage: `information` holds that of the slope, of both and of the offset."""
+    """The second stage: `information` holds that of the slope, of both and of the offset.
+
+    A state from before stages were compared lacks the `comparison`: it begins with nothing tried.
+    """
 
     slope: float
     offset: float
     information: list[float]
     answers: int
     mending: bool
+    comparison: ComparisonState = ComparisonState()
 
 
 class TrialState(msgspec.Struct):
@@ -105,6 +130,8 @@ class SeriesState(msgspec.Struct):
         The level that a change is told against; None before any cut.
     changed
         The first day of a change that was told; None before any.
+    flows
+        The first day on which a feature's values differed, so that records it is made of flow; None before.
     """
 
     days: list[int] = []
@@ -113,6 +140,7 @@ class SeriesState(msgspec.Struct):
     squares: list[float] = []
     reference: float | None = None
     changed: int | None = None
+    flows: int | None = None
 
     def drop(self, count: int) -> None:
         """Forget the oldest days."""

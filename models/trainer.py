@@ -32,7 +32,7 @@ from models.state import Counters, Schedule, TrainerState
 from models.transform import Transform, inputs
 from models.trial import loss
 from models.watching import PREFIX as WATCHED
-from models.watching import Found, Watch
+from models.watching import SUDDEN, Found, Watch
 from models.weeks import PREFIX as WEEKS
 from models.weeks import Weeks
 from schemas.catalogue import Target
@@ -42,9 +42,8 @@ from schemas.model_reports import ModelEvent, ModelOrder, Series
 MODEL: Final = b"model"
 OPEN: Final = b"open/"
 RECENTRES: Final = 1.0
-SUDDEN: Final = 8.0
-"""By so many standard deviations among customers, and among the means of days, a feature has to jump from one day to
-the next for its values to mean something else; a window that fills, or a habit, does neither."""
+"""By so many standard deviations among customers, and by `SUDDEN` ones among the means of days, a feature has to jump
+from one day to the next for its values to mean something else; a window that fills, or a habit, does neither."""
 FORGETS: Final = 0.02
 """What is left of the second stage's certainty after a drift of base rate or log loss, so that it follows quickly."""
 
@@ -67,7 +66,7 @@ class Trainer:
         self.counters = Counters()
         self.judges = {pipeline: Judge() for pipeline in Pipeline}
         self.choosing = Choosing(target, offset_ms)
-        self.weeks, self.watch = Weeks(offset_ms), Watch(target.features, offset_ms)
+        self.weeks, self.watch = Weeks(offset_ms), Watch(transforms, target.label.settled_ms, offset_ms)
         self.learner = Learner(target.features, target.prior, target.crosses)
         self._schedule = Schedule()
         # Questions that are not settled by id, packed as in the table: a fifth of what the numbers take as objects.
@@ -265,7 +264,7 @@ class Trainer:
         self._touched.closed(question_id)
         self._lately.add(question_id)
         for judge, raw, shown in zip(self.judges.values(), kept.raw, kept.shown, strict=True):
-            judge.settle(raw, shown, label)
+            judge.settle(raw, shown, label, kept.at)
         self.weeks.settled(kept.at, kept.shown.linear, kept.shown.crossed, label)
         shown = kept.shown[self.choosing.place]
         for found in self.watch.settled(label, loss(shown, label), settled_at):
@@ -298,7 +297,7 @@ class Trainer:
     def _mend(self) -> None:
         """Look at the second stages."""
         for pipeline, judge in self.judges.items():
-            if judge.reliability.decide():
+            if judge.reliability.decide(self._schedule.now, self.target.label.settled_ms):
                 self.choosing.calibrated(pipeline, judge, self._schedule.now)
 
     def _drifted(self, found: Found) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from schemas.catalogue import Catalogue, Target, Unit
+from schemas.catalogue import Aggregation, Catalogue, Target, Unit
 from schemas.durations import DAY
 from schemas.records import Value
 
@@ -26,11 +26,20 @@ class Kind(IntEnum):
 
 
 class Transform(msgspec.Struct, frozen=True):
-    """How a feature's values are transformed; `scale` is what they are divided by first."""
+    """How a feature's values are transformed, and when they can be compared.
+
+    Attributes
+    ----------
+    scale
+        What they are divided by first.
+    fills_ms
+        How long records have to flow until its window is full; None where it never is, and values grow with time.
+    """
 
     feature: str
     kind: Kind
     scale: float
+    fills_ms: int | None = 0
 
 
 _KINDS: Final = {
@@ -42,11 +51,28 @@ _KINDS: Final = {
 }
 
 
+# Of all time, but what the newest record or the profile says does not grow with it.
+_STANDING: Final = (Aggregation.LAST, Aggregation.FIRST, Aggregation.TOP, Aggregation.MEAN, Aggregation.SINCE_LAST)
+
+
 def transforms_of(catalogue: Catalogue, target: Target) -> tuple[Transform, ...]:
     """The transforms of a target's features, in its order: money in major units, durations in days."""
     scales = {Unit.MONEY: float(10**catalogue.exponent), Unit.DURATION: float(DAY)}
     units = [(name, catalogue.feature(name).unit) for name in target.features]
-    return tuple(Transform(name, _KINDS[unit], scales.get(unit, 1.0)) for name, unit in units)
+    return tuple(
+        Transform(name, _KINDS[unit], scales.get(unit, 1.0), _fills_ms(catalogue, name)) for name, unit in units
+    )
+
+
+def _fills_ms(catalogue: Catalogue, name: str) -> int | None:
+    """How long it takes a feature, or the slowest of those it is made of, until its window is full."""
+    feature = catalogue.feature(name)
+    if feature.rests_on:
+        parts = [_fills_ms(catalogue, one) for one in feature.rests_on]
+        return None if None in parts else max(part for part in parts if part is not None)
+    if feature.window is not None:
+        return feature.window.length_ms
+    return 0 if feature.aggregation in _STANDING else None
 
 
 def transformed(value: float, kind: int, scale: float) -> float:

@@ -3,6 +3,11 @@
 A feature and the share of its missing values are watched as questions are asked; base rate and log loss as answers are
 settled. What is told has to be sure (`models.adwin`) and to matter: a change by less than a quarter of the spread that
 a feature has among customers, or of a base rate by less than a fifth, moves the window's beginning without a word.
+
+Where records begin to flow, all windows begin empty, and while they fill nothing can be compared: a feature is watched
+from the day on which its own is full, at the earliest when a first horizon is over. One that has no window and grows
+with time always drifts: of such a feature only sudden changes are told, by more than `SUDDEN` standard deviations
+among days.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ import numpy as np
 from models.adwin import LONGEST, cut
 from models.entries import Touched
 from models.state import BlockState, SeriesState, WatchState
+from models.transform import Transform
 from schemas.durations import DAY
 from schemas.model_reports import Series
 
@@ -25,6 +31,7 @@ LEAST: Final = 20
 """A day with fewer examples is joined with the next."""
 MATTERS: Final = 0.25  # standard deviations of a feature among customers
 MATTERS_MISSING: Final = 0.05
+SUDDEN: Final = 8.0
 MATTERS_RATE: Final = 1.2
 MATTERS_LOSS: Final = 1.15
 
@@ -80,14 +87,19 @@ class Watch:
 
     Parameters
     ----------
-    features
-        The target's.
+    transforms
+        Of the target's features, in its order.
+    least_ms
+        How long records have to flow until any feature is watched.
     offset_ms
         What the local day is ahead of UTC.
     """
 
-    def __init__(self, features: tuple[str, ...], offset_ms: int = 0) -> None:
+    def __init__(self, transforms: tuple[Transform, ...], least_ms: int = 0, offset_ms: int = 0) -> None:
+        features = tuple(one.feature for one in transforms)
         self._features, self._offset_ms = features, offset_ms
+        self._fills = {one.feature: max(one.fills_ms or 0, least_ms) for one in transforms}
+        self._growing = frozenset(one.feature for one in transforms if one.fills_ms is None)
         self._asked, self._settled = Block(len(features)), Block(2)
         self._series: dict[str, SeriesState] = {}
         self._touched: Touched[str] = Touched()
@@ -118,10 +130,28 @@ class Watch:
 
     def _close_feature(self, place: int) -> Iterable[Found]:
         state, feature = self._asked.state, self._features[place]
+        if not self._is_full(place):
+            return
         count, missing = state.counts[place], float(state.examples - state.counts[place])
         if count >= LEAST:
             yield from self._append(Series.MEAN, feature, state, count, state.sums[place], state.squares[place])
         yield from self._append(Series.MISSING, feature, state, state.examples, missing, missing)
+
+    def _is_full(self, place: int) -> bool:
+        """Whether records have flowed for so long that a feature's window is full; from when it first tells a customer
+        from another, as not all sources begin on the same day.
+        """
+        state, feature = self._asked.state, self._features[place]
+        name = _name(Series.MEAN, feature)
+        kept = self._series.setdefault(name, SeriesState())
+        if kept.flows is None:
+            count, total, squares = state.counts[place], state.sums[place], state.squares[place]
+            if kept.days:
+                kept.flows = kept.days[0] - self._fills[feature] // DAY  # a state from before this was known
+            elif count and squares * count - total * total > 1e-9 * squares * count:
+                kept.flows = state.day
+                self._touched.changed(name)
+        return kept.flows is not None and (state.day - kept.flows) * DAY >= self._fills[feature]
 
     def _append(
         self, series: Series, feature: str, block: BlockState, count: int, total: float, squares: float
@@ -144,8 +174,9 @@ class Watch:
         before = where.before if kept.reference is None else kept.reference
         kept.drop(where.place)
         variance = max(kept.mean_of(kept.squares) - kept.mean_of(kept.means) ** 2, 0.0)
-        kept.reference = before
-        if _matters(series, before, where.after, math.sqrt(variance)):
+        told = where.spreads >= SUDDEN or series is not Series.MEAN or feature not in self._growing
+        kept.reference = before if told else where.after
+        if told and _matters(series, before, where.after, math.sqrt(variance)):
             kept.reference, kept.changed = where.after, kept.days[0]
             began = kept.days[0] * DAY - self._offset_ms
             examples = sum(kept.counts)

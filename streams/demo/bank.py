@@ -17,7 +17,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from streams import demo
 from streams.demo import AppChannel, AppEvent, Channel, Draws, Ints, Objects, Party, Stream, Type, iso_times, optional
-from streams.demo.bank_truth import DAYS, YEAR_START_MS, Occupation, People, Scene, State, Truth, live, truth
+from streams.demo.bank_truth import (
+    DAYS,
+    FALLEN,
+    SURGE_MASS,
+    VIEWS_MASS,
+    YEAR_START_MS,
+    Occupation,
+    People,
+    Scene,
+    State,
+    Truth,
+    live,
+    truth,
+)
 
 CUSTOMERS = 20_000
 ZONE_MS = 8 * demo.HOUR_MS
@@ -30,10 +43,14 @@ CITIES = np.array(
 CITY_WEIGHTS = (0.2, 0.16, 0.12, 0.14, 0.11, 0.11, 0.08, 0.08)
 PAGES = np.array([[f"{event.name.lower()}/{page}" for page in ("start", "details")] for event in AppEvent], object)
 
-# `cents` is positive for money that comes in; `tenths` of a second, -1 where not measured.
+# `cents` is positive for money that comes in; `tenths` of a second, -1 where not measured;
+# `burst` is the first page of a burst of looking at deposits.
 MOVE = np.dtype([("customer", "i4"), ("at", "i8"), ("cents", "i8"), ("type", "i1"), ("channel", "i1"), ("party", "i1")])
 STEP = np.dtype(
-    [("customer", "i4"), ("at", "i8"), ("event", "i1"), ("channel", "i1"), ("tenths", "i4"), ("page", "i1")]
+    [
+        *(("customer", "i4"), ("at", "i8"), ("event", "i1"), ("channel", "i1"), ("tenths", "i4"), ("page", "i1")),
+        ("burst", "?"),
+    ]
 )
 OUTCOME = np.dtype([("customer", "i4"), ("at", "i8"), ("event", "i1"), ("cents", "i8")])
 OUTCOMES = np.array(["deposit_opened", "loan_opened", "account_closed"], object)
@@ -72,7 +89,7 @@ def simulate(customers: int = CUSTOMERS, seed: int = 7) -> Simulation:
     drawn = _visits(scenes[1]), _outcomes(scenes[2], moves)
     logs, ends = (rows[np.lexsort((rows["customer"], rows["at"]))] for rows in drawn)
     records = _profiles(scenes[3], ids), _transactions(moves, balance, ids), _app_logs(logs, ids), _ends(ends, ids)
-    return Simulation(records, truth(people, life, np.arange(DAYS)))
+    return Simulation(records, truth(people, life, np.arange(DAYS), _fallen(moves, logs)))
 
 
 def _moves(scene: Scene, who: Ints, day: Ints, amount: ArrayLike, kind: Type, via: ArrayLike, sides: ArrayLike) -> Rows:
@@ -179,6 +196,16 @@ def _settled(moves: Rows, people: People) -> tuple[Rows, Ints]:
     return moves[order], balance[order]
 
 
+def _fallen(moves: Rows, logs: Rows) -> Rows:
+    """When each trigger fell, that is, showed."""
+    surges = moves[(moves["type"] == Type.TRANSFER) & (moves["cents"] >= 100 * SURGE)]
+    shown = (surges, SURGE_MASS), (logs[logs["burst"]], VIEWS_MASS)
+    fallen = [np.zeros(len(rows), FALLEN) for rows, _ in shown]
+    for made, (rows, mass) in zip(fallen, shown, strict=True):
+        made["customer"], made["at"], made["mass"] = rows["customer"], rows["at"], mass
+    return np.concatenate(fallen)
+
+
 def _visits(scene: Scene) -> Rows:
     """Every step of every visit; who is leaving calls and complains more."""
     draws = scene.draws
@@ -196,6 +223,7 @@ def _visits(scene: Scene) -> Rows:
     event[position == 0] = AppEvent.LOGIN
     event[position > steps[visit]] = AppEvent.LOGOUT
     rows["event"] = event
+    rows["burst"] = (about[visit] == AppEvent.VIEW_DEPOSIT) & (position == 1)
     wait = draws.whole(4_000, 60_000, len(visit))
     passed = np.cumsum(wait)
     rows["at"] = scene.moment(who, day)[visit] + passed - passed[begin][visit]
@@ -207,13 +235,17 @@ def _visits(scene: Scene) -> Rows:
 
 
 def _outcomes(scene: Scene, moves: Rows) -> Rows:
-    """Deposits and loans, two minutes after their money moved, and accounts closed in office hours."""
+    """Deposits and loans, two minutes before their money moves, and accounts closed in office hours.
+
+    Were the money first, it would foretell the outcome: one in eight deposits was asked about in between.
+    """
     opened = moves[(moves["type"] == Type.DEPOSIT) | ((moves["type"] == Type.LOAN) & (moves["cents"] > 0))]
     closing = np.flatnonzero(scene.life.closed_day < DAYS)
     rows = np.zeros(len(opened) + len(closing), OUTCOME)
     new, end = rows[: len(opened)], rows[len(opened) :]
     new["customer"], new["cents"] = opened["customer"], abs(opened["cents"])
-    new["at"] = opened["at"] + 2 * demo.MINUTE_MS
+    into_day = (opened["at"] - YEAR_START_MS) % demo.DAY_MS
+    new["at"] = opened["at"] - np.minimum(2 * demo.MINUTE_MS, into_day)
     new["event"] = opened["type"] == Type.LOAN
     office = 9 * demo.HOUR_MS + np.floor(scene.draws.uniform(len(closing)) * 8 * demo.HOUR_MS).astype(np.int64)
     end["customer"], end["event"] = closing, 2

@@ -12,6 +12,10 @@ with probability
 
 where A_l takes the mean over triggers still to come. Summing over the day the awake stretch ends gives the probability
 in closed form: no sampling, no fit.
+
+A value holds at the end of a day. At a moment within a day, the triggers count that have fallen by then, on the days
+before and on its own; that one may still fall on the same day is left out (for the liveliest 2 in 100 times), and so is
+a deposit on what is left of the day.
 """
 
 from enum import IntEnum
@@ -34,6 +38,9 @@ KERNEL /= KERNEL.sum()
 CUMULATED = np.r_[0.0, np.cumsum(KERNEL), np.ones(HORIZON)]  # K(0) .. K(60)
 SURGE_MASS, VIEWS_MASS = 0.40, 0.34
 BASE_DAILY = 0.00006
+# A trigger: whose, when (UTC ms), what hazard it adds in all, and the probability of a deposit just before it.
+FALLEN = np.dtype([("customer", "i4"), ("at", "i8"), ("mass", "f8"), ("before", "f8")])
+NOTHING_FELL = np.empty(0, FALLEN)
 
 
 class Occupation(IntEnum):
@@ -48,12 +55,13 @@ class State(IntEnum):
     AWAKE, ASLEEP, LEAVING = range(3)
 
 
-# One row per temper: quiet, plain, mover. Odds per day; `activity` multiplies every habit.
+# One row per temper: quiet, plain, mover. Odds per day; `activity` multiplies every habit: who moves money often comes
+# often as well, so that what a customer does tells the temper.
 TEMPERS = np.array(
     [
-        (0.0002, 0.0003, 0.0022, 0.0004, 0.7),
-        (0.0013, 0.0018, 0.0014, 0.0003, 1.0),
-        (0.0080, 0.0105, 0.0005, 0.0002, 1.8),
+        (0.0002, 0.0003, 0.0022, 0.0004, 0.24),
+        (0.0013, 0.0018, 0.0014, 0.0003, 0.85),
+        (0.0080, 0.0105, 0.0005, 0.0002, 4.1),
     ],
     dtype=[("surge", "f8"), ("views", "f8"), ("sleep", "f8"), ("leave", "f8"), ("activity", "f8")],
 )
@@ -97,7 +105,7 @@ class People(msgspec.Struct, frozen=True):
         vip = wealth >= 300_000
         lively = vip | (occupation == Occupation.SELF_EMPLOYED)
         temper = draws.pick(np.where(lively[:, None], [0.35, 0.40, 0.25], [0.62, 0.30, 0.08]), count)
-        activity = draws.lognormal(0.72 * TEMPERS["activity"][temper], 0.8, count)
+        activity = draws.lognormal(TEMPERS["activity"][temper], 0.25, count)
         peak = np.array([9, 12.5, 16, 20.5, 22.5])[draws.pick([0.2, 0.15, 0.1, 0.4, 0.15], count)]
         return cls(occupation, born, draws.whole(1, 12, count), vip, income, wealth, temper, activity, peak)
 
@@ -240,35 +248,71 @@ class Truth(msgspec.Struct, frozen=True):
         Shape (customers, days): probability of at least one deposit on days day+1 .. day+30; 0 for who is leaving.
     deposited
         Shape (customers, days): 1 when there was one, 0 when not, -1 where the 30 days end after the year.
+    fallen
+        Triggers by customer and time, as `FALLEN`: until then, on that day, the probability is `before`, not `p`.
     """
 
     day: Ints
     p: Floats
     deposited: NDArray[np.int8]
+    fallen: NDArray[Any]
 
     def save(self, path: Path) -> None:
-        """Write an .npz with the arrays `day`, `p` (in single precision) and `deposited`; row k is of customer k."""
-        np.savez_compressed(path, day=self.day, p=self.p.astype(np.float32), deposited=self.deposited)
+        """Write an .npz with all arrays, `p` in single precision; row k is of customer k."""
+        p = self.p.astype(np.float32)
+        np.savez_compressed(path, day=self.day, p=p, deposited=self.deposited, fallen=self.fallen)
 
 
-def truth(people: People, life: Life, days: Ints = GRID) -> Truth:
-    """Exact probabilities on those days, by the formula at the top of this file; once a week where none are named."""
+def truth(people: People, life: Life, days: Ints = GRID, fallen: NDArray[Any] = NOTHING_FELL) -> Truth:
+    """Exact probabilities on those days, by the formula at the top of this file.
+
+    Parameters
+    ----------
+    days
+        Once a week where none are named.
+    fallen
+        The triggers as `FALLEN`, in any order, with their customers, times and masses.
+    """
     ending, asleep = _endings(people)
-    reach = np.arange(HORIZON + 1)
-    age = np.arange(HORIZON)[::-1, None]
-    carried = CUMULATED[age + reach] - CUMULATED[age]  # hazard left within `reach` days, of a trigger `age` days old
     p = np.zeros((len(asleep), len(days)))
     deposited = np.full(p.shape, -1, np.int8)
     for column, day in enumerate(days.tolist()):
-        first = max(0, day - HORIZON + 1)
-        span = slice(first, day + 1)
-        same = life.stretch[:, span] == life.stretch[:, day, None]
-        mass = (SURGE_MASS * life.surges[:, span] + VIEWS_MASS * life.views[:, span]) * same
-        survived = (ending * np.exp(-(mass @ carried[-mass.shape[1] :]))).sum(axis=1)
+        survived = _survived(ending, _masses(life, slice(None), day))
         p[:, column] = np.choose(life.state[:, day], [1 - survived, 1 - asleep, 0.0])
         if day + HORIZON < DAYS:
             deposited[:, column] = life.deposits[:, day + 1 : day + 1 + HORIZON].any(axis=1)
-    return Truth(days, p, deposited)
+    return Truth(days, p, deposited, _just_before(life, ending, fallen))
+
+
+def _masses(life: Life, who: Ints | slice, day: int) -> Floats:
+    """Of the triggers of the last HORIZON days up to `day`, the oldest first; shape (customers, days)."""
+    span = slice(max(0, day - HORIZON + 1), day + 1)
+    same = life.stretch[who, span] == life.stretch[who, day, None]
+    masses: Floats = (SURGE_MASS * life.surges[who, span] + VIEWS_MASS * life.views[who, span]) * same
+    return masses
+
+
+def _survived(ending: Floats, masses: Floats) -> Floats:
+    """Probability of no deposit within the horizon, awake, after triggers of these masses on the last days."""
+    reach, age = np.arange(HORIZON + 1), np.arange(masses.shape[1])[::-1, None]
+    carried = CUMULATED[age + reach] - CUMULATED[age]  # hazard left within `reach` days, of a trigger `age` days old
+    survived: Floats = (ending * np.exp(-(masses @ carried))).sum(axis=1)
+    return survived
+
+
+def _just_before(life: Life, ending: Floats, fallen: NDArray[Any]) -> NDArray[Any]:
+    """The triggers by customer and time, with the probability just before each."""
+    found = fallen[np.lexsort((fallen["at"], fallen["customer"]))]
+    days = (found["at"] - YEAR_START_MS) // DAY_MS
+    for day in np.unique(days).tolist():
+        places = np.flatnonzero(days == day)
+        who = found["customer"][places]
+        masses = _masses(life, who, day)
+        # Of this day's, only what fell earlier: the trigger before, where that is the same customer's.
+        second = np.r_[False, who[1:] == who[:-1]]
+        masses[:, -1] = np.where(second, np.r_[0.0, found["mass"][places][:-1]], 0.0)
+        found["before"][places] = 1 - _survived(ending[who], masses)
+    return found
 
 
 def _endings(people: People) -> tuple[Floats, Floats]:

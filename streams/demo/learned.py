@@ -72,11 +72,14 @@ class Odds(msgspec.Struct, frozen=True):
         Shape (customers, days).
     start_ms
         UTC ms when the simulation's day 0 begins.
+    fallen
+        By `customer` and `at` (UTC ms): until that moment, on its day, the value is `before`.
     """
 
     day: NDArray[np.int64]
     p: NDArray[np.floating[Any]]
     start_ms: int
+    fallen: NDArray[Any]
 
     @classmethod
     def load(cls, file: Path, start_ms: int) -> Odds | None:
@@ -84,21 +87,32 @@ class Odds(msgspec.Struct, frozen=True):
         if not file.exists():
             return None
         with np.load(file) as arrays:
-            return cls(arrays["day"], arrays["p"], start_ms)
+            return cls(arrays["day"], arrays["p"], start_ms, arrays["fallen"])
 
     def of(self, judged: Judged) -> NDArray[np.float64]:
-        """The probability of each at the end of its question's day, or of the last day before that has one.
+        """The probability of each, as `at` gives it."""
+        return self.at(np.array([int(customer[1:]) for customer in judged.customers], dtype=np.int64), judged.asked_ms)
+
+    def at(self, numbers: NDArray[np.int64], asked_ms: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The probabilities of customers by number at moments of their own, from the last day that has one.
 
         Returns
         -------
         Shape (answers,); NaN where there is none.
         """
-        numbers = np.array([int(customer[1:]) for customer in judged.customers], dtype=np.int64)
-        asked = (judged.asked_ms - self.start_ms) // DAY_MS
+        asked = (asked_ms - self.start_ms) // DAY_MS
         column = np.searchsorted(self.day, asked, side="right") - 1
         found = np.full(len(numbers), np.nan)
         known = (column >= 0) & (numbers < len(self.p))
         found[known] = self.p[numbers[known], column[known]]
+        # The customer's next trigger, where it falls later on the same day. Times of a year take 35 bits.
+        key = self.fallen["customer"].astype(np.int64) << 36 | self.fallen["at"] - self.start_ms
+        later = np.searchsorted(key, numbers << 36 | asked_ms - self.start_ms, side="right")
+        places = np.flatnonzero(known & (later < len(key)))
+        comes = self.fallen[later[places]]
+        same_day = (comes["at"] - self.start_ms) // DAY_MS == asked[places]
+        same = (comes["customer"] == numbers[places]) & same_day & (self.day[column[places]] == asked[places])
+        found[places[same]] = comes["before"][same]
         return found
 
 

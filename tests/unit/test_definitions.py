@@ -28,7 +28,7 @@ def definitions(catalogue: Catalogue) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("old", "new", "touched"),
     [
-        ("[inflow_1h, inflow_7d, inflow_30d,", "[inflow_7d, inflow_1h, inflow_30d,", {"deposit"}),
+        ("[inflow_7d, inflow_30d,", "[inflow_30d, inflow_7d,", {"deposit"}),
         ("event == 'deposit_opened', within: 30d", "event == 'deposit_opened', within: 60d", {"deposit"}),
         ("label: {absent: [transactions, app_logs]", "label: {absent: [transactions]", {"churn"}),
         ("timezone: Asia/Shanghai", "timezone: Europe/Paris", {"deposit", "churn"}),

@@ -18,7 +18,7 @@ from streams.demo.bank_truth import DAYS, YEAR_START_MS, State
 
 Record = dict[str, Any]
 SMALL = 200
-SMALL_SHA256 = "3659ea49d496ee5496bc0a76cc90aeb44cf3bb41045e897149abd20cd1303f38"
+SMALL_SHA256 = "a79e34167114b05975f02b553eec796bce337c97df2dbc686b71d9278606f6d6"
 
 FIELDS = {
     "profiles": {"customer_id", "updated_at", "city", "birth_year", "birth_month", "vip", "occupation", "consent"},
@@ -180,6 +180,45 @@ def test_true_p_is_calibrated_and_ranks(lives: tuple[bank_truth.People, bank_tru
         independent = len(decile) * 7 / bank_truth.HORIZON  # neighbouring weeks share most of their 30 days
         bound = 4 * np.sqrt(expected * (1 - expected) / independent) + 1e-9
         assert abs(happened[decile].mean() - expected) < bound
+
+
+def test_every_trigger_has_its_moment_and_raises_what_was_true_before(small: bank.Simulation) -> None:
+    life, fallen, truth = bank_truth.live(bank_truth.People.draw(SMALL, 7), 7), small.truth.fallen, small.truth
+    who, day = fallen["customer"], (fallen["at"] - YEAR_START_MS) // 86_400_000
+    for triggers, mass in ((life.surges, bank_truth.SURGE_MASS), (life.views, bank_truth.VIEWS_MASS)):
+        mine = fallen["mass"] == mass
+        assert {*zip(who[mine].tolist(), day[mine].tolist(), strict=True)} == {
+            *map(tuple, np.argwhere(triggers).tolist())
+        }
+    assert len(fallen) == life.surges.sum() + life.views.sum()
+    assert (fallen["before"] < truth.p[who, day]).all()
+    earlier = (life.surges | life.views)[who, np.maximum(day - 1, 0)]
+    yesterday = truth.p[who, np.maximum(day - 1, 0)]
+    assert np.allclose(fallen["before"][~earlier], yesterday[~earlier], rtol=0.2)
+
+
+def test_what_a_customer_does_tells_the_temper(
+    lives: tuple[bank_truth.People, bank_truth.Life, bank_truth.Truth],
+) -> None:
+    people, _, _ = lives
+    quiet, plain, mover = (people.activity[people.temper == temper] for temper in range(3))
+    assert np.quantile(quiet, 0.95) < np.quantile(plain, 0.05)
+    assert np.quantile(plain, 0.95) < np.quantile(mover, 0.05)
+    assert 0.85 < people.activity.mean() < 1.0  # so that the bank has as many events as one with one temper
+
+
+def test_an_outcome_comes_before_the_money_that_would_give_it_away(records: dict[str, list[Record]]) -> None:
+    opened, moved = defaultdict[tuple[str, float], list[str]](list), defaultdict[tuple[str, float], list[str]](list)
+    for end in records["outcomes"]:
+        if end["event"] == "deposit_opened":
+            opened[end["customer_id"], end["amount"]].append(end["at"])
+    for move in records["transactions"]:
+        if (move["type"], move["direction"]) == ("deposit", "out"):
+            moved[move["customer_id"], move["amount"]].append(move["occurred_at"])
+    assert moved.keys() == opened.keys()
+    assert all(
+        outcome < money for key, times in moved.items() for outcome, money in zip(opened[key], times, strict=True)
+    )
 
 
 @pytest.mark.parametrize("case", ["asleep", "fresh trigger", "long after a trigger", "leaving"])

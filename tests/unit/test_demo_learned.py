@@ -143,7 +143,8 @@ def test_the_best_constant_prediction_costs_the_entropy(rate: float) -> None:
 
 
 def odds() -> Odds:
-    return Odds(day=np.array([2, 4]), p=np.array([[0.1, 0.2], [0.3, 0.4]]), start_ms=START)
+    day, p = np.array([2, 4]), np.array([[0.1, 0.2], [0.3, 0.4]])
+    return Odds(day=day, p=p, start_ms=START, fallen=bank_truth.NOTHING_FELL)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +155,19 @@ def test_the_truth_is_of_the_questions_day_or_the_last_known_before(asked_ms: in
     judged = Judged(["c000001"], np.array([START + asked_ms]), np.array([True]))
     (found,) = odds().of(judged).tolist()
     assert found == expected if expected is not None else math.isnan(found)
+
+
+@pytest.mark.parametrize(
+    ("customer", "hour", "expected"),
+    [(1, 9, 0.1), (1, 10, 0.2), (1, 15, 0.2), (1, 16, 0.4), (0, 9, 0.2), (1, 9 - 24, 0.3), (1, 9 + 24, 0.4)],
+)
+def test_a_trigger_counts_from_its_own_moment(customer: int, hour: int, expected: float) -> None:
+    fallen = np.zeros(2, bank_truth.FALLEN)
+    fallen["customer"], fallen["before"] = 1, [0.1, 0.2]
+    fallen["at"] = [START + 4 * DAY + 10 * HOUR, START + 4 * DAY + 16 * HOUR]
+    known = msgspec.structs.replace(odds(), fallen=fallen)
+    asked_ms = np.array([START + 4 * DAY + hour * HOUR])
+    assert known.at(np.array([customer]), asked_ms).tolist() == [expected]
 
 
 def test_a_customer_that_the_simulation_does_not_have_has_no_truth() -> None:
@@ -173,12 +187,13 @@ def test_the_truth_judges_the_answers_that_the_model_was_judged_by() -> None:
 
 def test_the_banks_truth_is_read_back_as_it_was_saved(tmp_path: Path) -> None:
     days = np.array([3, 10])
-    saved = bank_truth.Truth(days, np.array([[0.25, 0.5]]), np.zeros((1, 2), np.int8))
+    fallen = np.array([(0, bank_truth.YEAR_START_MS + 10 * DAY + 6 * HOUR, 0.4, 0.125)], bank_truth.FALLEN)
+    saved = bank_truth.Truth(days, np.array([[0.25, 0.5]]), np.zeros((1, 2), np.int8), fallen)
     saved.save(tmp_path / "truth.npz")
     found = Odds.load(tmp_path / "truth.npz", bank_truth.YEAR_START_MS)
     assert found is not None
-    late_on_day_10 = bank_truth.YEAR_START_MS + 10 * DAY + 23 * HOUR
-    assert found.of(Judged(["c000000"], np.array([late_on_day_10]), np.array([True]))).tolist() == [0.5]
+    moments = bank_truth.YEAR_START_MS + 10 * DAY + np.array([5, 23]) * HOUR
+    assert found.of(Judged(["c000000"] * 2, moments, np.array([True, True]))).tolist() == [0.125, 0.5]
     assert Odds.load(tmp_path / "none.npz", 0) is None
 
 

@@ -17,6 +17,7 @@ from models.learner import Learner, OtherFeatures
 from models.state import LearnerState, TrainerState
 from models.trainer import Trainer
 from models.transform import inputs
+from schemas.catalogue import Promotion
 from schemas.durations import DAY
 from schemas.learning import Answer, Example, ModelSnapshot, Question
 from tests.generators_learning import CROSSES, START, TRANSFORMS, answer, question, stream, target
@@ -187,7 +188,11 @@ def test_no_snapshot_is_made_before_the_first_horizon_and_a_day_of_learning() ->
 
 
 def test_a_snapshot_is_made_once_per_refresh_if_something_was_learned_since() -> None:
-    one, due, now, learned, snapshots = trainer(), STREAM[0].at + 32 * DAY, 0, 0, list[ModelSnapshot]()
+    by_hand = msgspec.structs.replace(
+        TARGET, promotion=Promotion(20.0, automatic=False)
+    )  # one promoted is shown at once
+    one = Trainer(by_hand, TRANSFORMS)
+    due, now, learned, snapshots = STREAM[0].at + 32 * DAY, 0, 0, list[ModelSnapshot]()
     for example in STREAM:
         found = one.take([example])
         now = max(now, example.known_at if isinstance(example, Answer) else example.at)
