@@ -134,7 +134,8 @@ def drifting(target: Target, examples: Iterable[Example], rate: float) -> Iterat
             yield one if one.label else msgspec.structs.replace(one, label=draw.random() < rate / (1.0 - rate))
         else:
             values = list(one.features)
-            values[place] = None if values[place] is None else values[place] / 1_000.0
+            value = values[place]
+            values[place] = None if value is None else value / 1_000.0
             yield msgspec.structs.replace(one, features=values)
 
 
