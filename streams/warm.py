@@ -10,6 +10,7 @@ import numpy as np
 from schemas.catalogue import Field, FieldKind, Source, Target
 from schemas.learning import ModelSnapshot
 from schemas.sources import Incoming
+from streams.engine.due import upcoming
 from streams.engine.plan import Plan
 from streams.processor import Partition
 from streams.record_batch import Frame, events, of_lines, of_page
@@ -57,6 +58,7 @@ def warm(plan: Plan) -> None:
     cold.load(dirty.customers, dirty.rows)
     cold.restore({}, clock)
     cold.advance(LATER_MS)
+    upcoming(cold.arena.state.due, LATER_MS, 1)  # what is due next may be of rows on disk
     cold.explain(CUSTOMER)
 
 

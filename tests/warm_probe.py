@@ -23,7 +23,10 @@ from schemas.sources import Incoming  # noqa: E402
 from streams.engine import plan  # noqa: E402
 from streams.processor import Partition  # noqa: E402
 from streams.record_batch import Frame, events, of_lines, of_page, plain  # noqa: E402
+from streams.residence import Cold  # noqa: E402
 from streams.warm import warm  # noqa: E402
+
+FAR_MS = 400 * 86_400_000
 
 
 def _compiled() -> dict[str, int]:
@@ -51,6 +54,11 @@ def _work(built: plan.Plan, lines: list[bytes]) -> None:
     for customers in part.take_published():
         frame.fill(of_page(customers, customers.known()), 0)
     Partition(built, keyed=False).load(dirty.customers, dirty.rows)
+    rows = dict(zip(dirty.customers, dirty.rows, strict=True))
+    cold = Partition(built, keyed=False, cold=Cold(lambda customers: [rows[one] for one in customers], rows=1))
+    cold.load(dirty.customers, dirty.rows)
+    cold.restore({}, part.clock_state())
+    cold.advance(part.event_now() + FAR_MS)
 
 
 def main(catalogue: str, lines: str) -> None:
