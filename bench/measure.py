@@ -81,13 +81,13 @@ def peak_mb() -> float:
     return _status_mb("VmHWM:")
 
 
-def resident_mb() -> float:
-    """The process's resident memory now, in MB."""
-    return _status_mb("VmRSS:")
+def resident_mb(pid: int | None = None) -> float:
+    """The resident memory of this process, or of another one, now, in MB."""
+    return _status_mb("VmRSS:", pid)
 
 
-def _status_mb(word: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
+def _status_mb(word: str, pid: int | None = None) -> float:
+    for line in Path(f"/proc/{pid or 'self'}/status").read_text().splitlines():
         if line.startswith(word):
             return int(line.split()[1]) / 1000
     return 0.0

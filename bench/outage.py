@@ -16,6 +16,7 @@ import click
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from bench.measure import resident_mb
 from bench.standstill import Group
 from streams.compiled import keep_compiled
 from streams.logs import quiet
@@ -66,14 +67,6 @@ async def _changes(address: str, wanted: int) -> tuple[int, int]:
     return len(found), all_of_them - len(found)
 
 
-def _memory_mb(pid: int | None) -> float:
-    """Resident memory of a process; 0 of none."""
-    if pid is None:
-        return 0.0
-    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    return pages * 4_096 / 1e6
-
-
 async def _run(minutes: float, count: int, directory: Path) -> None:
     kafka: Kafka = java.JavaKafka(flags=()) if finding.way() is finding.Way.JAVA else finding.kafka()
     group = Group(kafka, directory, PARTITIONS, session_s=10.0)
@@ -86,12 +79,12 @@ async def _run(minutes: float, count: int, directory: Path) -> None:
         member = group.members["one"]
         await _send(kafka.address, keys, count, count)
         await asyncio.to_thread(kafka.kill)
-        before = _memory_mb(member.pid)
+        before = resident_mb(member.pid)
         gone = time.monotonic()
         most = before
         while time.monotonic() - gone < minutes * 60:
             await asyncio.sleep(min(LOOK_EVERY_S, minutes * 60))
-            most = max(most, _memory_mb(member.pid))
+            most = max(most, resident_mb(member.pid)) if member.pid is not None else most
         click.echo(f"broker away for {minutes:g} min: {before:.0f} MB at its death, {most:.0f} MB at most meanwhile")
         await asyncio.to_thread(kafka.start)
         back = time.monotonic()

@@ -1,4 +1,4 @@
-"""What came of a partition's sources and waits for the next step."""
+"""Records that came and wait for the next step, and when that is due: with a whole fetch, or a source's end."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Arrivals:
         """A batch came, for who waits for that event."""
         if batch.fetch != self._fetch:
             self._wake()
-            self._fetch, self._left = batch.fetch, batch.of
+            self._fetch, self._left = batch.fetch, batch.batches
         if arrived is not None:
             self._waking.add(arrived)
         self._left -= 1
@@ -65,7 +65,7 @@ class Arrivals:
         self._waking.clear()
 
 
-async def rested(arrived: asyncio.Event, waits: Callable[[], bool], moved: Callable[[], bool]) -> None:
+async def rest_until(arrived: asyncio.Event, waits: Callable[[], bool], moved: Callable[[], bool]) -> None:
     """Wait until records have come, or a tenth of a second at most.
 
     While records wait (`waits`) for another source, it is looked every few milliseconds whether any was read to its end

@@ -26,7 +26,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from yarl import URL
 
-from streams.bare import bare, gathered
+from streams.fetching import bare, gather
 from streams.heard import Heard
 from streams.patience import patient
 from streams.places import EMBEDDED_SESSION_S as EMBEDDED_SESSION_S
@@ -93,7 +93,7 @@ class _Thread(Heard, driver.AIOKafkaConsumerThread):
             return _Fetched({}, {})
         transport: Any = self.transport
         if not transport.tuning.embedded:
-            gathered(self._ensure_consumer(), transport.tuning.fetch_wait_ms, bool(records))
+            gather(self._ensure_consumer(), transport.tuning.fetch_wait_ms, bool(records))
         places = {TP(*place): found for place, found in records.items()}
         return _Fetched(
             places, {place: state.position for place in active if (state := self.standing(place)) is not None}

@@ -25,7 +25,8 @@ class Place(msgspec.Struct, frozen=True):
 class Batch(msgspec.Struct, frozen=True):
     """Records of one fetch, in order: those at offsets `begin` to `end` (excluded); some offsets may hold none.
 
-    `epoch` counts how often positions had been set when it was fetched, `fetch` the fetches; one brought `of` batches.
+    `epoch` counts how often positions had been set when it was fetched, `fetch` the fetches, and `batches` what
+    that one brought.
     """
 
     place: Place
@@ -34,7 +35,7 @@ class Batch(msgspec.Struct, frozen=True):
     records: Sequence[ConsumerRecord[bytes, bytes]]
     epoch: int = 0
     fetch: int = 0
-    of: int = 1
+    batches: int = 1
 
 
 class Tuning(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
-from streams.bare import bare
+from streams.fetching import bare
 
 FETCH_WAIT_MS: Final = 20
 FETCH_BYTES: Final = 2_097_152  # larger answers are copied into memory that is not warm

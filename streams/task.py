@@ -22,9 +22,9 @@ from streams.config import wall_ms
 from streams.correcting import Correcting
 from streams.counters import Counters
 from streams.emit import Cut, Emitter
+from streams.engine_thread import FEW_RECORDS, EngineThread
 from streams.following import Following, News
-from streams.hand import FEW_RECORDS, Hand
-from streams.inbox import Inbox, rested
+from streams.inbox import Inbox, rest_until
 from streams.lane import Batch, Lane, Place
 from streams.measures import Part
 from streams.output import Dirty, Output
@@ -88,7 +88,7 @@ class Task:
         self._correcting = None if correcting is None or correcting.over else correcting
         self._clock = clock
         self.busy, self.arrived = asyncio.Lock(), asyncio.Event()
-        self._engine, self._reaching = Hand(engine), reaching
+        self._engine, self._reaching = EngineThread(engine), reaching
         self._timers = TIMERS_AT_ONCE if reaching.live else None
         self._inbox = Inbox()
         self._head: int | None = None
@@ -158,7 +158,7 @@ class Task:
 
     async def rest(self, lane: Lane) -> None:
         """Wait until there may be something to do."""
-        await rested(self.arrived, lambda: self.waits, lambda: self._ends(lane) != self._ended)
+        await rest_until(self.arrived, lambda: self.waits, lambda: self._ends(lane) != self._ended)
 
     async def step(self, lane: Lane) -> bool:
         """Merge and apply what can be now; whether anything was. To be called with `busy` held."""

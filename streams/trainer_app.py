@@ -21,7 +21,7 @@ from schemas.learning import model_key
 from schemas.model_reports import ModelOrder, order_key, report_key
 from schemas.topics import Role
 from streams.agents import ingest
-from streams.beside import Beside, Failed, Opened, within
+from streams.beside import Beside, Failed, Opened
 from streams.broker import BrokerError
 from streams.cluster import Cluster, StateRefused, prepare_trainer
 from streams.config import FLUSH_S, Settings
@@ -36,7 +36,7 @@ from streams.task import FlushRule
 
 SLICE: Final = 500  # examples between two looks at anything else: about 20 ms
 IDLE_S: Final = 0.1
-STOP_WITHIN_S: Final = 6.0
+STOP_WITHIN_S: Final = 5.0
 
 log = logging.getLogger("livetags")
 
@@ -118,6 +118,7 @@ class TrainerApp:
         self._control.follow(self._note)
         await self._control.start()
         self._opened.connected(self._control.stop)
+        self._opened.connected(self._control.drained)  # what was not published is when it starts again
         group = self.settings.trainer_group(self.catalogue.name)
         self._lane = Lane(
             Tuning.of(self.settings, group, self.cluster), self._positions, [self.cluster.named(Role.TRAINING_EXAMPLES)]
@@ -143,7 +144,6 @@ class TrainerApp:
                     if not self._beside.failed:
                         await self._flush_all()
                 await self._beside.ended()
-            await within(self._control.drained)  # what was not published is when it starts again
         except TimeoutError:
             raise Failed(
                 f"the broker did not take the last flush within {STOP_WITHIN_S:.0f} s; its examples are read again"

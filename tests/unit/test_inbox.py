@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from schemas.sources import Incoming
-from streams.inbox import Arrivals, Inbox, rested
+from streams.inbox import Arrivals, Inbox, rest_until
 from streams.lane import Batch, Place
 
 
@@ -55,7 +55,7 @@ def test_a_fetch_that_never_was_whole_wakes_with_the_next() -> None:
 def test_who_waits_for_another_source_goes_on_when_that_is_read_to_its_end() -> None:
     async def rest() -> list[bool]:
         arrived, looks = asyncio.Event(), [False, False, True]
-        await rested(arrived, lambda: True, lambda: looks.pop(0))
+        await rest_until(arrived, lambda: True, lambda: looks.pop(0))
         return looks
 
     assert asyncio.run(rest()) == []
@@ -64,7 +64,7 @@ def test_who_waits_for_another_source_goes_on_when_that_is_read_to_its_end() -> 
 def test_records_end_a_rest() -> None:
     async def rest() -> None:
         arrived = asyncio.Event()
-        resting = asyncio.create_task(rested(arrived, lambda: False, lambda: False))
+        resting = asyncio.create_task(rest_until(arrived, lambda: False, lambda: False))
         await asyncio.sleep(0)
         arrived.set()
         await resting

@@ -1,4 +1,4 @@
-"""A partition's work in the engine's thread: one thing at a time, and the event loop goes on meanwhile."""
+"""The engine's thread as one partition uses it: one thing at a time, and the event loop goes on meanwhile."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ FEW_RECORDS: Final = 256
 T = TypeVar("T")
 
 
-class Hand:
-    """What is done with one partition."""
+class EngineThread:
+    """Calls of one partition, in their order, and whether there are any."""
 
     def __init__(self, engine: Executor) -> None:
         """`engine` has one thread."""

@@ -1,4 +1,4 @@
-"""Records as aiokafka decodes them, with nothing made of them: for consumers that read a great many."""
+"""How consumers that read a great many records have aiokafka fetch them: bare as decoded, and some at a time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def bare(consumer: AIOKafkaConsumer) -> AIOKafkaConsumer:
     return consumer
 
 
-def gathered(consumer: AIOKafkaConsumer, wait_ms: int, busy: bool) -> None:
+def gather(consumer: AIOKafkaConsumer, wait_ms: int, busy: bool) -> None:
     """Say how long the broker may hold back its answers from the next fetch on.
 
     While records come (`busy`) it is to let some come together: each lot costs a millisecond, however small. Else it
